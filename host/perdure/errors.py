@@ -1,0 +1,33 @@
+"""The errors Perdure raises. Every one is a `PerdureError`."""
+
+
+class PerdureError(Exception):
+    """Root of all errors raised by Perdure itself."""
+
+
+class InstanceNotFoundError(PerdureError):
+    """No instance with this id exists in the task hub (or it has been purged)."""
+
+
+class InstanceExistsError(PerdureError):
+    """An instance with this id exists and has not ended, so the id can't be started again."""
+
+
+class InstanceEndedError(PerdureError):
+    """The instance has ended: it takes no more events or commands."""
+
+
+class UnknownFunctionError(PerdureError):
+    """No function of this name and kind is registered in the app."""
+
+
+class SettingsError(PerdureError):
+    """A setting (host.json, local.settings.json, environment) is missing or makes no sense."""
+
+
+class DataError(PerdureError):
+    """A value can't be written as JSON, or stored JSON can't be read back."""
+
+
+class NonDeterminismError(PerdureError):
+    """Orchestrator code asked for something else than its history records."""

@@ -1,0 +1,131 @@
+"""The primitives a provider offers. Two do: `sqlite` and `azure`; both pass tests/storage.
+
+Every method may raise `StorageUnavailable` when the store can't be reached or throttles for longer than the
+provider's own retries; the effect is then unknown, and the caller may try again.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from perdure.errors import PerdureError
+from perdure.storage.rows import Instance, InstanceQuery, Page, QueueMessage, Row, RowUpdate, SentMessage
+
+
+class StorageError(PerdureError):
+    """Root of what a provider raises."""
+
+
+class Conflict(StorageError):
+    """The condition of a write did not hold when it was last tried.
+
+    A transport that retries may have succeeded at an earlier try whose answer was lost: look for your own commit
+    id in the row before concluding that somebody else wrote it.
+    """
+
+
+class PayloadMissing(StorageError):
+    """The payload does not exist: its instance was purged, or somebody deleted it by hand."""
+
+
+class StorageUnavailable(StorageError):
+    """The store can't be reached, refuses the credentials, or throttles."""
+
+
+class Rows(Protocol):
+    """One row per instance, changed only under a condition."""
+
+    async def insert(self, row: Row) -> str:
+        """Store a new row and return its etag. Raises `Conflict` if the instance id has a row."""
+
+    async def read(self, instance_id: str) -> Row | None:
+        """Return the whole row, or None. Rows marked `deleting` are returned too."""
+
+    async def read_instance(self, instance_id: str) -> Instance | None:
+        """Return only the columns (cheaper: no tail travels), or None. `deleting` ones are returned too."""
+
+    async def merge(self, instance_id: str, etag: str, update: RowUpdate) -> str:
+        """Apply `update` if the row still has this etag; return the new etag. Raises `Conflict`."""
+
+    async def replace(self, row: Row) -> str:
+        """Overwrite the row if it still has `row.etag`; return the new etag. Raises `Conflict`."""
+
+    async def delete(self, instance_id: str, etag: str) -> None:
+        """Delete the row if it still has this etag. Raises `Conflict` if it changed; a missing row is fine."""
+
+    async def query(self, query: InstanceQuery, *, top: int = 100, continuation: str | None = None) -> Page:
+        """List instances, at most `top` (1 to 1,000) a page. Raises ValueError for a foreign continuation."""
+
+
+class Segments(Protocol):
+    """Immutable pieces of sealed history. A segment no row names is garbage."""
+
+    async def put_segment(self, instance_id: str, name: str, data: bytes) -> None:
+        """Store a segment of any size. Putting the same name again overwrites it. `name`: `[0-9A-Za-z-]`."""
+
+    async def get_segments(self, instance_id: str, names: list[str]) -> list[bytes]:
+        """Return the named segments in the order asked for. Raises `PayloadMissing` if one does not exist."""
+
+    async def list_segments(self, instance_id: str) -> list[str]:
+        """Return the names of all segments stored for the instance, sorted."""
+
+    async def delete_segments(self, instance_id: str, names: list[str]) -> None:
+        """Delete the named segments; missing ones are fine."""
+
+
+class Payloads(Protocol):
+    """Values too large for a row or a message, stored under the instance that they belong to."""
+
+    async def put_payload(self, instance_id: str, payload_id: str, data: bytes) -> None:
+        """Store a payload (0 B to 100 MiB), compressed where that helps. `payload_id`: `[0-9A-Za-z-]`."""
+
+    async def get_payload(self, instance_id: str, payload_id: str) -> bytes:
+        """Return the payload. Raises `PayloadMissing`."""
+
+    async def list_payloads(self, instance_id: str) -> list[str]:
+        """Return the ids of all payloads stored for exactly this instance, sorted."""
+
+    async def delete_payloads(self, instance_id: str, payload_ids: list[str]) -> None:
+        """Delete the named payloads of this instance; missing ones are fine."""
+
+
+class Queues(Protocol):
+    """Queues by their full name: `[a-z0-9]([a-z0-9-]*[a-z0-9])?`, 3 to 63 characters (Azure's rule)."""
+
+    max_message_bytes: int
+    """Largest body that `send` takes, in bytes of UTF-8 (48 KiB on Azure: 64 KiB after base64)."""
+
+    async def create_queue(self, queue: str) -> None:
+        """Create the queue; an existing one is fine."""
+
+    async def send(self, queue: str, body: str, *, delay: float = 0) -> SentMessage:
+        """Add a message that becomes visible after `delay` seconds (0 to 7 days; Azure rounds up to whole ones)
+        and never expires. The receipt returned is valid until the message is first received."""
+
+    async def receive(self, queue: str, *, count: int, invisibility: float) -> list[QueueMessage]:
+        """Take up to `count` (1 to 32) visible messages and hide them for `invisibility` seconds."""
+
+    async def extend(self, queue: str, message_id: str, receipt: str, *, invisibility: float) -> str | None:
+        """Hide the message for `invisibility` seconds from now; return the new receipt, or None if the receipt is
+        stale or the message gone. `invisibility=0` makes it visible at once."""
+
+    async def delete_message(self, queue: str, message_id: str, receipt: str) -> bool:
+        """Delete the message; False if the receipt is stale or the message gone. Never raises for those."""
+
+    async def queue_length(self, queue: str) -> int:
+        """Number of messages in the queue, visible or not (exact on SQLite, approximate on Azure)."""
+
+
+class Storage(Rows, Segments, Payloads, Queues, Protocol):
+    """A task hub's storage."""
+
+    hub: str
+
+    async def create(self) -> None:
+        """Create the hub's tables and container if they don't exist. Idempotent, safe from several processes."""
+
+    async def destroy(self) -> None:
+        """Delete the hub's tables and container with everything in them, and the hub's queues."""
+
+    async def close(self) -> None:
+        """Give back connections; the object can't be used afterwards."""
