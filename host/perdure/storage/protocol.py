@@ -98,6 +98,9 @@ class Queues(Protocol):
     async def create_queue(self, queue: str) -> None:
         """Create the queue; an existing one is fine."""
 
+    async def delete_queue(self, queue: str) -> None:
+        """Delete the queue with all its messages; a missing one is fine."""
+
     async def send(self, queue: str, body: str, *, delay: float = 0) -> SentMessage:
         """Add a message that becomes visible after `delay` seconds (0 to 7 days; Azure rounds up to whole ones)
         and never expires. The receipt returned is valid until the message is first received."""
@@ -125,7 +128,7 @@ class Storage(Rows, Segments, Payloads, Queues, Protocol):
         """Create the hub's tables and container if they don't exist. Idempotent, safe from several processes."""
 
     async def destroy(self) -> None:
-        """Delete the hub's tables and container with everything in them, and the hub's queues."""
+        """Delete the hub's tables and container with everything in them (not its queues)."""
 
     async def close(self) -> None:
         """Give back connections; the object can't be used afterwards."""
