@@ -1,0 +1,1 @@
+"""Perdure: durable execution for Python."""

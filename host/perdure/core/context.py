@@ -1,0 +1,274 @@
+"""The context that orchestrator functions are given: the only way in which they may touch the world."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from perdure.core.actions import (
+    ContinuedAsNew,
+    EventSent,
+    SubOrchestrationScheduled,
+    TaskScheduled,
+    TimerCanceled,
+    TimerCreated,
+)
+from perdure.core.data import from_json, to_json
+from perdure.core.frame import Frame
+from perdure.core.naming import check_instance_id, check_text, name_of
+from perdure.core.replay_safe import ReplaySafeLogger
+from perdure.core.retry import RetryPolicy, next_wait
+from perdure.core.tasks import RetryTask, Task, TimedEvent, TimerTask, WhenAll, WhenAny
+
+
+class OrchestrationContext:
+    """What an orchestrator function works with.
+
+    Everything it offers is deterministic: the same history gives the same answers. Actions are scheduled when they
+    are called; yielding (or awaiting) the task they return waits for its result.
+    """
+
+    def __init__(self, frame: Frame, *, name: str, version: str | None, parent_instance_id: str | None) -> None:
+        self.name = name
+        """Name of the orchestrator function."""
+        self.version = version
+        self.parent_instance_id = parent_instance_id
+        self._frame = frame
+        self._uuids = 0
+        self._random: random.Random | None = None
+
+    # ---- input, time, identity -----------------------------------------------------------------------------
+
+    def get_input(self) -> Any:
+        """Return the orchestration's input."""
+        return from_json(self._frame.input)
+
+    @property
+    def instance_id(self) -> str:
+        """Id of this instance."""
+        return self._frame.instance_id
+
+    @property
+    def execution_id(self) -> str:
+        """Names this generation of this instance; continue-as-new begins another."""
+        return self._frame.execution
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether the function is being taken through history it has been through before."""
+        return self._frame.replaying
+
+    @property
+    def will_continue_as_new(self) -> bool:
+        """Whether `continue_as_new` has been called."""
+        return self._frame.continuation is not None
+
+    @property
+    def current_utc_datetime(self) -> datetime:
+        """The orchestration's time (aware, UTC): when the current turn began. It never runs backwards."""
+        return self._frame.now
+
+    def new_guid(self) -> uuid.UUID:
+        """Return a new UUID, the same one in every replay."""
+        self._uuids += 1
+        return self._frame.derived_id(f"uuid/{self._uuids}")
+
+    def new_uuid(self) -> str:
+        """Return a new UUID as text, the same one in every replay."""
+        return str(self.new_guid())
+
+    def random(self) -> random.Random:
+        """Return this generation's random number generator, seeded the same way in every replay."""
+        if self._random is None:
+            self._random = random.Random(self._frame.derived_id("random").int)  # noqa: S311 - determinism is the point
+        return self._random
+
+    def create_replay_safe_logger(self, logger: Any) -> Any:
+        """Return a logger that is silent while history is replayed, so that every line appears once."""
+        return ReplaySafeLogger(logger, lambda: self._frame.replaying)
+
+    # ---- activities, sub-orchestrations, timers ------------------------------------------------------------
+
+    def call_activity(
+        self, name: str | Callable[..., Any], input_: Any = None, *, retry_policy: RetryPolicy | None = None
+    ) -> Task[Any]:
+        """Schedule an activity.
+
+        Args:
+            name: the activity's name, or the decorated function itself.
+            input_: its input, anything that has a JSON form.
+            retry_policy: how to retry when it fails; None fails at once.
+
+        Raises:
+            DataError: the input has no JSON form.
+            TaskFailedError: (from the task) the activity failed.
+        """
+        activity = name_of(name, "activity")
+        data = to_json(input_, f"the input of activity '{activity}'")
+        return self._with_retry(retry_policy, lambda: self._await(TaskScheduled(self._frame.number(), activity, data)))
+
+    def call_activity_with_retry(
+        self, name: str | Callable[..., Any], retry_options: RetryPolicy, input_: Any = None
+    ) -> Task[Any]:
+        """Schedule an activity that is tried again as `retry_options` say; see `call_activity`."""
+        return self.call_activity(name, input_, retry_policy=retry_options)
+
+    def call_sub_orchestrator(
+        self,
+        name: str | Callable[..., Any],
+        input_: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        *,
+        retry_policy: RetryPolicy | None = None,
+    ) -> Task[Any]:
+        """Start another orchestration as a child of this one and wait for its output.
+
+        Args:
+            name: the orchestrator's name, or the decorated function itself.
+            input_: its input, anything that has a JSON form.
+            instance_id: id of the child; by default one is derived, the same in every replay.
+            version: version that the child starts with.
+            retry_policy: how to retry when the child fails; not together with `instance_id`.
+        """
+        child = name_of(name, "sub-orchestrator")
+        data = to_json(input_, f"the input of sub-orchestration '{child}'")
+        if instance_id is not None:
+            check_instance_id(instance_id)
+            if retry_policy is not None:
+                raise ValueError(
+                    "a retried sub-orchestration can't have a fixed instance_id: each attempt needs its own"
+                )
+
+        def attempt() -> Task[Any]:
+            no = self._frame.number()
+            return self._await(
+                SubOrchestrationScheduled(
+                    no,
+                    child,
+                    instance_id or self._frame.derived_id(f"child/{no}").hex,
+                    self._frame.derived_id(f"execution/{no}").hex,
+                    data,
+                    version,
+                )
+            )
+
+        return self._with_retry(retry_policy, attempt)
+
+    def call_sub_orchestrator_with_retry(
+        self,
+        name: str | Callable[..., Any],
+        retry_options: RetryPolicy,
+        input_: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+    ) -> Task[Any]:
+        """Start a child orchestration that is tried again as `retry_options` say."""
+        return self.call_sub_orchestrator(name, input_, instance_id, version, retry_policy=retry_options)
+
+    def create_timer(self, fire_at: datetime | timedelta) -> TimerTask:
+        """Return a task that completes at a time (naive ones mean UTC) or after a while; it can be cancelled."""
+        if isinstance(fire_at, timedelta):
+            due = self._frame.now + fire_at
+        elif isinstance(fire_at, datetime):
+            due = fire_at.astimezone(UTC) if fire_at.tzinfo else fire_at.replace(tzinfo=UTC)
+        else:
+            raise TypeError(f"create_timer takes a datetime or a timedelta, not {type(fire_at).__name__}")
+        no = self._frame.number()
+        task = TimerTask(no, self._cancel_timer)
+        self._frame.wait_for(TimerCreated(no, due), task)
+        return task
+
+    def task_all(self, tasks: Sequence[Task[Any]]) -> Task[list[Any]]:
+        """Return a task that completes with all results, or fails as soon as one of the tasks fails."""
+        return WhenAll(_checked(tasks, "task_all"))
+
+    def task_any(self, tasks: Sequence[Task[Any]]) -> Task[Task[Any]]:
+        """Return a task that completes with the first of the tasks to complete or fail."""
+        return WhenAny(_checked(tasks, "task_any"))
+
+    when_all = task_all
+    when_any = task_any
+
+    # ---- events ----------------------------------------------------------------------------------------------
+
+    def wait_for_external_event(self, name: str, *, timeout: timedelta | None = None) -> Task[Any]:
+        """Return a task that completes with the data of the next external event of this name (case is ignored).
+
+        Events that came before are buffered, and several waiters are served in order.
+
+        Args:
+            name: the event's name.
+            timeout: give up after this long: the task then raises TimeoutError.
+        """
+        check_text(name, "an external event's name")
+        frame = self._frame
+        task: Task[Any] = Task()
+        frame.wait_for_event(name, task)
+        if timeout is None or task.is_completed:
+            return task
+        return TimedEvent(task, self.create_timer(timeout), name, lambda: frame.forget_event(name, task))
+
+    def send_event(self, instance_id: str, name: str, data: Any = None) -> None:
+        """Raise an external event at another orchestration; nothing to wait for."""
+        check_instance_id(instance_id)
+        check_text(name, "an external event's name")
+        text = to_json(data, f"the data of event '{name}'")
+        self._frame.ask(EventSent(self._frame.number(), instance_id, name, text))
+
+    # ---- the orchestration itself ------------------------------------------------------------------------------
+
+    def continue_as_new(self, input_: Any, *, save_events: bool = True, new_version: str | None = None) -> None:
+        """Begin anew with a fresh history and this input, once the function returns.
+
+        Args:
+            input_: input of the next generation.
+            save_events: whether events that nobody waited for are kept for it.
+            new_version: version of the next generation; None keeps the present one.
+        """
+        data = to_json(input_, "the input of continue_as_new")
+        self._frame.continuation = ContinuedAsNew(data, save_events, new_version)
+
+    def set_custom_status(self, status: Any) -> None:
+        """Show something (anything with a JSON form) in the instance's status, until it is set again."""
+        self._frame.custom_status = to_json(status, "the custom status")
+        self._frame.custom_status_set = True
+
+    @property
+    def custom_status(self) -> Any:
+        """The custom status that this generation has set last, or None."""
+        return from_json(self._frame.custom_status)
+
+    # ---- shared by the above -------------------------------------------------------------------------------------
+
+    def _await(self, action: TaskScheduled | SubOrchestrationScheduled) -> Task[Any]:
+        task: Task[Any] = Task(action.no)
+        self._frame.wait_for(action, task)
+        return task
+
+    def _with_retry(self, policy: RetryPolicy | None, attempt: Callable[[], Task[Any]]) -> Task[Any]:
+        if policy is None:
+            return attempt()
+        frame = self._frame
+        began = frame.now
+        return RetryTask(
+            attempt,
+            lambda attempts, failure: next_wait(
+                policy, attempts=attempts, first_began=began, now=frame.now, failure=failure
+            ),
+            self.create_timer,
+        )
+
+    def _cancel_timer(self, task: TimerTask) -> None:
+        if task.id is not None and self._frame.forget(task.id):
+            self._frame.ask(TimerCanceled(task.id))
+
+
+def _checked(tasks: Sequence[Task[Any]], caller: str) -> Sequence[Task[Any]]:
+    for task in tasks:
+        if not isinstance(task, Task):
+            raise TypeError(f"{caller} takes a list of tasks, not one with {type(task).__name__} in it")
+    return tasks

@@ -1,0 +1,65 @@
+"""User data: JSON text on the wire, or a reference to a payload that holds it.
+
+Everywhere in history, rows and messages a datum is a `str`: JSON text in ASCII, or `@` and the id of a payload
+stored under the instance that the datum belongs to. JSON text never begins with `@`, so the two can't be mixed up.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from perdure.errors import DataError
+
+INLINE_LIMIT = 30 * 1024
+"""Largest datum, in characters, that travels inside a row or a message. An Azure table property takes 64 KiB of
+UTF-16, and a queue message 48 KiB in which each quote and backslash of the datum is escaped once more."""
+
+_REFERENCE = "@"
+
+
+def to_json(value: Any, what: str = "value") -> str:
+    """Write `value` as JSON text in ASCII.
+
+    Dataclasses, pydantic models, datetimes, UUIDs, Decimals, enums, bytes and sets are written as pydantic writes them.
+
+    Args:
+        value: what to write.
+        what: how an error names it, such as "the input of activity 'pay'".
+
+    Raises:
+        DataError: it has no JSON form (NaN and infinities have none either).
+    """
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"), default=_rich)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"{what} can't be written as JSON: {error}") from error
+
+
+def from_json(text: str | None) -> Any:
+    """Read JSON text back. None (no datum at all) reads as None."""
+    return None if text is None else json.loads(text)
+
+
+def reference(payload_id: str) -> str:
+    """Return the datum that refers to a payload."""
+    return _REFERENCE + payload_id
+
+
+def payload_of(datum: str | None) -> str | None:
+    """Return the payload id a datum refers to, or None if it is inline or absent."""
+    return datum[1:] if datum is not None and datum.startswith(_REFERENCE) else None
+
+
+def fits_inline(datum: str) -> bool:
+    """Whether a datum may travel inside rows and messages, once escaped as a JSON string."""
+    return len(datum) + datum.count('"') + datum.count("\\") <= INLINE_LIMIT
+
+
+def _rich(value: Any) -> Any:
+    from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+    try:
+        return to_jsonable_python(value, inf_nan_mode="constants", bytes_mode="base64")
+    except PydanticSerializationError as error:
+        raise TypeError(f"{type(value).__qualname__} has no JSON form") from error

@@ -1,0 +1,103 @@
+"""The frame: a generation's bookkeeping, shared by the context (the user's face) and replay (the driver)."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict, deque
+from datetime import UTC, datetime
+from typing import Any
+
+from perdure.core.actions import Action, Awaited, ContinuedAsNew
+from perdure.core.data import from_json
+from perdure.core.history import EventRaised
+from perdure.core.tasks import Task
+
+_NAMESPACE = uuid.UUID("6b0c6a8e-5c53-5f0e-9a55-6d8d0f2f6c11")
+
+
+class Frame:
+    """Numbers, open tasks, buffered events and the actions asked for so far in this turn."""
+
+    def __init__(self, *, instance_id: str, execution: str, input_: str | None) -> None:
+        self.instance_id = instance_id
+        self.execution = execution
+        self.input = input_
+        self.now = datetime.min.replace(tzinfo=UTC)
+        self.replaying = False
+        self.custom_status: str | None = None
+        self.custom_status_set = False
+        self.continuation: ContinuedAsNew | None = None
+        self.scheduled: dict[int, Awaited] = {}
+        self._asked: list[Action] = []
+        self._open: dict[int, Task[Any]] = {}
+        self._next_no = 0
+        self._waiting: dict[str, deque[Task[Any]]] = defaultdict(deque)
+        self._buffered: dict[str, deque[tuple[int, EventRaised, str | None]]] = defaultdict(deque)
+        self._events = 0
+
+    # ---- what the context asks for ---------------------------------------------------------------------------------
+
+    def number(self) -> int:
+        """Return the next action number."""
+        no = self._next_no
+        self._next_no += 1
+        return no
+
+    def derived_id(self, what: str) -> uuid.UUID:
+        """Return a UUID that depends on this generation and `what` only."""
+        return uuid.uuid5(_NAMESPACE, f"{self.instance_id}\n{self.execution}\n{what}")
+
+    def ask(self, action: Action) -> None:
+        """Ask for something that nothing comes back for."""
+        self._asked.append(action)
+
+    def wait_for(self, action: Awaited, task: Task[Any]) -> None:
+        """Ask for something whose outcome completes `task`."""
+        self._asked.append(action)
+        self.scheduled[action.no] = action
+        self._open[action.no] = task
+
+    def forget(self, no: int) -> bool:
+        """Stop waiting for action `no`; False if its outcome came already."""
+        return self._open.pop(no, None) is not None
+
+    def wait_for_event(self, name: str, task: Task[Any]) -> None:
+        """Complete `task` with the next event of this name: a buffered one, or one still to come."""
+        key = name.casefold()
+        if self._buffered[key]:
+            task._succeed(from_json(self._buffered[key].popleft()[2]))
+        else:
+            self._waiting[key].append(task)
+
+    def forget_event(self, name: str, task: Task[Any]) -> None:
+        """Stop waiting for an event."""
+        self._waiting[name.casefold()].remove(task)
+
+    # ---- what replay tells it --------------------------------------------------------------------------------------
+
+    def take_actions(self) -> list[Action]:
+        """Return the actions asked for since the last call."""
+        asked, self._asked = self._asked, []
+        return asked
+
+    def is_open(self, no: int) -> bool:
+        """Whether the outcome of action `no` is still awaited."""
+        return no in self._open
+
+    def close(self, no: int) -> Task[Any] | None:
+        """Return the task that waits for action `no` and wait no longer, or None if none does."""
+        return self._open.pop(no, None)
+
+    def event_raised(self, event: EventRaised, data: str | None) -> None:
+        """Hand an event to the first waiter of its name, or buffer it."""
+        key = event.name.casefold()
+        if self._waiting[key]:
+            self._waiting[key].popleft()._succeed(from_json(data))
+        else:
+            self._events += 1
+            self._buffered[key].append((self._events, event, data))
+
+    def unconsumed(self) -> list[EventRaised]:
+        """Return the buffered events in the order in which they came."""
+        buffered = [entry for entries in self._buffered.values() for entry in entries]
+        return [event for _, event, _ in sorted(buffered, key=lambda entry: entry[0])]

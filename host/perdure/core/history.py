@@ -1,0 +1,100 @@
+"""History: turns, and the events that each of them took in and the actions it gave out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from perdure.core.actions import Action
+from perdure.core.failure import Failure
+
+
+class ExecutionStarted(msgspec.Struct, frozen=True, array_like=True, tag="ExecutionStarted"):
+    """The first event of a generation. The input stands in the instance's row."""
+
+
+class TaskCompleted(msgspec.Struct, frozen=True, array_like=True, tag="TaskCompleted"):
+    """An activity returned."""
+
+    no: int
+    result: str | None
+
+
+class TaskFailed(msgspec.Struct, frozen=True, array_like=True, tag="TaskFailed"):
+    """An activity raised, or could not be run."""
+
+    no: int
+    failure: Failure
+
+
+class TimerFired(msgspec.Struct, frozen=True, array_like=True, tag="TimerFired"):
+    """A timer's time has come."""
+
+    no: int
+
+
+class SubOrchestrationCompleted(msgspec.Struct, frozen=True, array_like=True, tag="SubOrchestrationCompleted"):
+    """A child orchestration completed."""
+
+    no: int
+    result: str | None
+
+
+class SubOrchestrationFailed(msgspec.Struct, frozen=True, array_like=True, tag="SubOrchestrationFailed"):
+    """A child orchestration failed, was terminated, or could not be started."""
+
+    no: int
+    failure: Failure
+
+
+class EventRaised(msgspec.Struct, frozen=True, array_like=True, tag="EventRaised"):
+    """An external event arrived; `id` is the id of the message that brought it."""
+
+    id: str
+    name: str
+    data: str | None
+
+
+class ExecutionTerminated(msgspec.Struct, frozen=True, array_like=True, tag="ExecutionTerminated"):
+    """Somebody asked for the orchestration's end."""
+
+    reason: str
+    recursive: bool = True
+
+
+Event = (
+    ExecutionStarted
+    | TaskCompleted
+    | TaskFailed
+    | TimerFired
+    | SubOrchestrationCompleted
+    | SubOrchestrationFailed
+    | EventRaised
+    | ExecutionTerminated
+)
+
+Outcome = TaskCompleted | TaskFailed | TimerFired | SubOrchestrationCompleted | SubOrchestrationFailed
+"""The events that answer an awaited action, matched by its number."""
+
+
+class Turn(msgspec.Struct, frozen=True, array_like=True):
+    """What one commit added to an instance's history.
+
+    A turn without events and actions records a take-over: the session named here now answers for `consumed`.
+    """
+
+    commit: str
+    session: str
+    """Nonce of the session that committed it."""
+    generation: int
+    at: datetime
+    """The orchestration's time in this turn."""
+    consumed: list[str]
+    """Ids of the messages that this turn consumed."""
+    anchors: list[str]
+    """Ids of the consumed messages of earlier turns that the session had not yet acknowledged."""
+    events: list[Event]
+    """What came in, in the order in which the orchestrator saw it."""
+    actions: list[Action]
+    """What the orchestrator asked for, in order."""

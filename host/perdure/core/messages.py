@@ -1,0 +1,95 @@
+"""Messages: what travels through the queues.
+
+A message is encoded as a JSON array: the Functions host shreds a JSON object into trigger metadata, in which a key
+such as "id" would replace the real one. Each message has an id that its sender derives from (instance, execution,
+action number), so that a repeat carries the same id.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from perdure.core.failure import Failure
+
+
+class _Control(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    to: str
+    """Id of the instance it is for."""
+    id: str
+    tries: int = 0
+    """How often it has been put back because the instance could not go on."""
+
+
+class Start(_Control, frozen=True, array_like=True, kw_only=True, tag="start"):
+    """Begin an instance whose row is Pending."""
+
+    execution_id: str
+
+
+class Completion(msgspec.Struct, frozen=True, array_like=True):
+    """The outcome of one awaited action: a result, or a failure."""
+
+    no: int
+    result: str | None = None
+    failure: Failure | None = None
+
+
+class Completions(_Control, frozen=True, array_like=True, kw_only=True, tag="done"):
+    """Outcomes of activities or children of one generation."""
+
+    execution: str
+    items: list[Completion]
+
+
+class TimerDue(_Control, frozen=True, array_like=True, kw_only=True, tag="timer"):
+    """A timer's time has come, or part of it: delays are bounded, clocks differ."""
+
+    execution: str
+    no: int
+    fire_at: datetime
+
+
+class RaiseEvent(_Control, frozen=True, array_like=True, kw_only=True, tag="event"):
+    """An external event."""
+
+    name: str
+    data: str | None
+
+
+class Terminate(_Control, frozen=True, array_like=True, kw_only=True, tag="terminate"):
+    """End the orchestration, and its children if `recursive`."""
+
+    reason: str
+    recursive: bool = True
+    execution_id: str | None = None
+    """Only this execution is meant; None means whichever has the id."""
+
+
+ControlMessage = Start | Completions | TimerDue | RaiseEvent | Terminate
+
+
+class ActivityCall(msgspec.Struct, frozen=True, array_like=True):
+    """One activity to run."""
+
+    no: int
+    name: str
+    input: str | None
+
+
+class WorkItem(msgspec.Struct, frozen=True, array_like=True, kw_only=True, tag="work"):
+    """Activities of one generation of one instance, for any worker."""
+
+    instance_id: str
+    execution: str
+    calls: list[ActivityCall]
+    again: bool = False
+    """It may have been sent before: look at the row first and skip what is finished."""
+
+
+class Overflow(msgspec.Struct, frozen=True, array_like=True, kw_only=True, tag="overflow"):
+    """Stands for a message too large for the queue: the payload holds its text."""
+
+    owner: str
+    payload_id: str

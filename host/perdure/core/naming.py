@@ -1,0 +1,40 @@
+"""Rules for the names that travel through storage, and the names of functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+INSTANCE_ID_LIMIT = 256
+
+
+def check_instance_id(instance_id: object) -> str:
+    """Return the id if it is one: 1 to 256 characters of any kind but lone surrogates. Raises ValueError."""
+    if not isinstance(instance_id, str):
+        raise TypeError(f"an instance id is a text, not {type(instance_id).__name__}")
+    if not 1 <= len(instance_id) <= INSTANCE_ID_LIMIT:
+        raise ValueError(f"an instance id has 1 to {INSTANCE_ID_LIMIT} characters, not {len(instance_id)}")
+    return check_text(instance_id, "an instance id")
+
+
+def check_text(text: object, what: str, limit: int = 1_000) -> str:
+    """Return the text if it can be stored: at most `limit` characters, no lone surrogates."""
+    if not isinstance(text, str):
+        raise TypeError(f"{what} is a text, not {type(text).__name__}")
+    if len(text) > limit:
+        raise ValueError(f"{what} has at most {limit} characters, not {len(text)}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{what} holds a lone surrogate, which is no character: {text!a}") from None
+    return text
+
+
+def name_of(function: str | Callable[..., Any], what: str) -> str:
+    """Return the registered name of a function given by name or as the decorated function itself."""
+    if isinstance(function, str):
+        return check_text(function, f"the name of an {what}" if what[0] in "aeiou" else f"the name of a {what}")
+    name = getattr(function, "durable_name", None) or getattr(function, "__name__", None)
+    if isinstance(name, str):
+        return name
+    raise TypeError(f"{what}: give its name or the decorated function, not {type(function).__name__}")

@@ -1,0 +1,329 @@
+"""Replay: drives an orchestrator function over history and new events.
+
+An `Orchestration` is one generation of one instance, run as far as it has been told. Feed it the turns of its history
+(`replay`), then each new turn's events (`advance`). It never raises for what user code does: an exception that leaves
+the function is the orchestration's failure. It raises `NonDeterminismError` when the code asks for other actions than
+history records.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, assert_never
+
+import msgspec
+
+from perdure.core.actions import (
+    Action,
+    ChildTerminated,
+    ContinuedAsNew,
+    EventSent,
+    OrchestrationCompleted,
+    SubOrchestrationScheduled,
+    TaskScheduled,
+    TimerCanceled,
+    TimerCreated,
+)
+from perdure.core.context import OrchestrationContext
+from perdure.core.data import from_json, payload_of, to_json
+from perdure.core.failure import Failure, TaskFailedError, failure_of
+from perdure.core.frame import Frame
+from perdure.core.history import (
+    Event,
+    EventRaised,
+    ExecutionStarted,
+    ExecutionTerminated,
+    SubOrchestrationCompleted,
+    SubOrchestrationFailed,
+    TaskCompleted,
+    TaskFailed,
+    TimerFired,
+    Turn,
+)
+from perdure.core.status import OrchestrationRuntimeStatus
+from perdure.core.tasks import Task
+from perdure.errors import DataError, NonDeterminismError
+
+OrchestratorFunction = Callable[..., Any]
+"""A generator function, an `async def` function or a plain one, of `(context)` or `(context, input)`."""
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What a turn decided."""
+
+    at: datetime
+    actions: list[Action]
+    custom_status: str | msgspec.UnsetType | None
+    """JSON of the custom status if the turn set it."""
+    unconsumed: list[EventRaised]
+    """If the generation has ended: the events that nobody waited for."""
+
+
+class Orchestration:
+    """A generation of an instance, suspended where its history ends."""
+
+    def __init__(
+        self,
+        function: OrchestratorFunction,
+        *,
+        instance_id: str,
+        name: str,
+        execution: str,
+        version: str | None = None,
+        input_: str | None = None,
+        parent_instance_id: str | None = None,
+    ) -> None:
+        self._frame = Frame(instance_id=instance_id, execution=execution, input_=input_)
+        self._context = OrchestrationContext(
+            self._frame, name=name, version=version, parent_instance_id=parent_instance_id
+        )
+        self._function = function
+        self._stack: Any = None
+        self._waits_for: Task[Any] | None = None
+        self._ended = False
+
+    def replay(self, turn: Turn, payloads: Mapping[str, str]) -> None:
+        """Run a turn of history again.
+
+        Args:
+            turn: the next turn of this generation.
+            payloads: JSON text by payload id, for the data that the turn's events refer to.
+
+        Raises:
+            NonDeterminismError: the code asks for other actions than the turn records.
+        """
+        self._frame.replaying = True
+        asked = self._run(turn.at, turn.events, payloads)
+        self._compare(turn, asked)
+
+    def advance(self, now: datetime, events: Sequence[Event], payloads: Mapping[str, str]) -> Decision:
+        """Run a new turn over `events` and return what it decides.
+
+        The turn's time is `now`, but never earlier than the last turn's, nor than a fired timer's due time.
+        """
+        frame = self._frame
+        frame.replaying = False
+        frame.custom_status_set = False
+        due = [timer.fire_at for event in events if (timer := self._fired(event)) is not None]
+        at = max([now, frame.now, *due])
+        actions = self._run(at, events, payloads)
+        return Decision(
+            at=at,
+            actions=actions,
+            custom_status=frame.custom_status if frame.custom_status_set else msgspec.UNSET,
+            unconsumed=frame.unconsumed() if self._ended else [],
+        )
+
+    # ---- a turn --------------------------------------------------------------------------------------------------
+
+    def _run(self, at: datetime, events: Sequence[Event], payloads: Mapping[str, str]) -> list[Action]:
+        self._frame.now = at
+        for event in events:
+            self._apply(event, payloads)
+        return self._frame.take_actions()
+
+    def _apply(self, event: Event, payloads: Mapping[str, str]) -> None:
+        if self._ended and not isinstance(event, EventRaised):
+            return
+        match event:
+            case ExecutionStarted():
+                self._start(payloads)
+            case TaskCompleted(no, result) | SubOrchestrationCompleted(no, result):
+                self._complete(no, from_json(_resolved(result, payloads)))
+            case TaskFailed(no, failure):
+                self._fail(no, "activity", failure)
+            case SubOrchestrationFailed(no, failure):
+                self._fail(no, "sub-orchestration", failure)
+            case TimerFired(no):
+                self._complete(no, None)
+            case EventRaised():
+                self._frame.event_raised(event, _resolved(event.data, payloads))
+            case ExecutionTerminated():
+                self._terminate(event)
+            case _:
+                assert_never(event)
+        self._go_on()
+
+    def _start(self, payloads: Mapping[str, str]) -> None:
+        self._frame.input = _resolved(self._frame.input, payloads)
+        try:
+            outcome = self._function(*_arguments(self._function, self._context))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever user code raises is the orchestration's failure
+            self._finish(error=error)
+            return
+        if inspect.isgenerator(outcome) or inspect.iscoroutine(outcome):
+            self._stack = outcome
+        else:
+            self._finish(value=outcome)
+
+    def _complete(self, no: int, value: Any) -> None:
+        task = self._frame.close(no)
+        if task is not None:
+            task._succeed(value)
+
+    def _fail(self, no: int, kind: str, failure: Failure) -> None:
+        task = self._frame.close(no)
+        if task is not None:
+            action = self._frame.scheduled.get(no)
+            name = action.name if isinstance(action, TaskScheduled | SubOrchestrationScheduled) else f"#{no}"
+            task._fail(TaskFailedError(f"{kind} '{name}'", failure))
+
+    def _go_on(self) -> None:
+        """Run the function until it waits for something that has not happened."""
+        while self._stack is not None and not self._ended:
+            waits_for = self._waits_for
+            if waits_for is not None and not waits_for.is_completed:
+                return
+            try:
+                self._waits_for = _as_task(self._resume(waits_for))
+            except StopIteration as stop:
+                self._finish(value=stop.value)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - see _start
+                self._finish(error=error)
+
+    def _resume(self, finished: Task[Any] | None) -> Any:
+        error = finished.get_exception() if finished is not None else None
+        if error is not None:
+            return self._stack.throw(error)
+        return self._stack.send(finished.get_result() if finished is not None else None)
+
+    # ---- the end ---------------------------------------------------------------------------------------------------
+
+    def _finish(self, value: Any = None, error: BaseException | None = None) -> None:
+        if error is None and self._frame.continuation is not None:
+            self._end(self._frame.continuation)
+            return
+        output = None
+        if error is None:
+            try:
+                output = to_json(value, f"the output of orchestration '{self._context.name}'")
+            except DataError as unwritable:
+                error = unwritable
+        if error is None:
+            self._end(OrchestrationCompleted(OrchestrationRuntimeStatus.Completed, output))
+        else:
+            failure = failure_of(error)
+            self._end(OrchestrationCompleted(OrchestrationRuntimeStatus.Failed, to_json(str(failure)), failure))
+
+    def _terminate(self, event: ExecutionTerminated) -> None:
+        if event.recursive:
+            for no, action in self._frame.scheduled.items():
+                if isinstance(action, SubOrchestrationScheduled) and self._frame.is_open(no):
+                    self._frame.ask(ChildTerminated(action.instance_id, action.execution_id, event.reason))
+        self._end(OrchestrationCompleted(OrchestrationRuntimeStatus.Terminated, to_json(event.reason)))
+
+    def _end(self, action: ContinuedAsNew | OrchestrationCompleted) -> None:
+        self._ended = True
+        self._frame.ask(action)
+        stack, self._stack = self._stack, None
+        if stack is not None:
+            _close(stack)
+
+    # ---- determinism -------------------------------------------------------------------------------------------------
+
+    def _compare(self, turn: Turn, asked: list[Action]) -> None:
+        for index in range(max(len(turn.actions), len(asked))):
+            recorded = turn.actions[index] if index < len(turn.actions) else None
+            now = asked[index] if index < len(asked) else None
+            if recorded is None or now is None or not _same(recorded, now):
+                context = self._context
+                version = f" (version {context.version})" if context.version else ""
+                raise NonDeterminismError(
+                    f"instance '{context.instance_id}': history and code of orchestrator '{context.name}'{version} differ: "
+                    f"history records {_told(recorded)}, but the code now asks for {_told(now)}. Orchestrator code "
+                    f"must ask for the same things in the same order as when this instance began; deploy code that "
+                    f"does and the instance goes on."
+                )
+
+    def _fired(self, event: Event) -> TimerCreated | None:
+        action = self._frame.scheduled.get(event.no) if isinstance(event, TimerFired) else None
+        return action if isinstance(action, TimerCreated) else None
+
+
+def _resolved(datum: str | None, payloads: Mapping[str, str]) -> str | None:
+    payload_id = payload_of(datum)
+    return datum if payload_id is None else payloads[payload_id]
+
+
+def _arguments(function: OrchestratorFunction, context: OrchestrationContext) -> tuple[Any, ...]:
+    """`(context)` or `(context, input)`, as the function's signature asks."""
+    required = [
+        parameter
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        and parameter.default is parameter.empty
+    ]
+    return (context, context.get_input()) if len(required) > 1 else (context,)
+
+
+def _as_task(yielded: Any) -> Task[Any]:
+    if isinstance(yielded, Task):
+        return yielded
+    task: Task[Any] = Task()
+    task._fail(
+        TypeError(
+            f"an orchestrator can only wait for durable tasks, not for {type(yielded).__name__}: use the context's "
+            f"methods, and put everything else into activities"
+        )
+    )
+    return task
+
+
+def _close(stack: Any) -> None:
+    with suppress(BaseException):  # the orchestration has ended; its clean-up code can't change that
+        stack.close()
+
+
+def _same(recorded: Action, asked: Action) -> bool:
+    match recorded, asked:
+        case TaskScheduled(), TaskScheduled():
+            return (recorded.no, recorded.name) == (asked.no, asked.name)
+        case SubOrchestrationScheduled(), SubOrchestrationScheduled():
+            return (recorded.no, recorded.name, recorded.instance_id) == (
+                asked.no,
+                asked.name,
+                asked.instance_id,
+            )
+        case EventSent(), EventSent():
+            return (recorded.no, recorded.instance_id, recorded.name) == (
+                asked.no,
+                asked.instance_id,
+                asked.name,
+            )
+        case TimerCreated(), TimerCreated():
+            return recorded.no == asked.no
+        case TimerCanceled(), TimerCanceled():
+            return recorded.no == asked.no
+        case _:
+            return type(recorded) is type(asked)
+
+
+def _told(action: Action | None) -> str:
+    match action:
+        case None:
+            return "nothing"
+        case TaskScheduled():
+            return f"activity '{action.name}' (#{action.no})"
+        case SubOrchestrationScheduled():
+            return f"sub-orchestration '{action.name}' (#{action.no}, instance '{action.instance_id}')"
+        case TimerCreated():
+            return f"a timer (#{action.no})"
+        case TimerCanceled():
+            return f"the cancellation of timer #{action.no}"
+        case EventSent():
+            return f"event '{action.name}' to instance '{action.instance_id}' (#{action.no})"
+        case ContinuedAsNew():
+            return "continue-as-new"
+        case OrchestrationCompleted():
+            return f"its end ({action.status.value})"
+        case ChildTerminated():
+            return f"the termination of child '{action.instance_id}'"
+        case _:
+            assert_never(action)

@@ -1,0 +1,171 @@
+"""State: the fold of an instance's turns into what the rules of the protocol need to know."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from perdure.core.actions import (
+    Action,
+    Awaited,
+    ChildTerminated,
+    ContinuedAsNew,
+    EventSent,
+    OrchestrationCompleted,
+    SubOrchestrationScheduled,
+    TaskScheduled,
+    TimerCanceled,
+    TimerCreated,
+)
+from perdure.core.history import (
+    Event,
+    EventRaised,
+    SubOrchestrationCompleted,
+    SubOrchestrationFailed,
+    TaskCompleted,
+    TaskFailed,
+    TimerFired,
+    Turn,
+)
+
+RECORDS_KEPT_FOR = timedelta(hours=1)
+"""How long records of consumed messages outlive their generation (DESIGN.md, section 4, rule 2)."""
+RECORDS_KEPT = 1_000
+"""How many of them at most: an orchestration that continues as new many times a second would drown in them."""
+
+
+class Parent(msgspec.Struct, frozen=True, array_like=True):
+    """Who waits for a child orchestration."""
+
+    instance_id: str
+    execution: str
+    no: int
+
+
+class State:
+    """One generation of an instance: its turns, what is open, and which messages it has seen.
+
+    Mutable, because a live session adds a turn at every commit; `apply` is only called with turns that are durable.
+    """
+
+    def __init__(
+        self,
+        *,
+        generation: int = 0,
+        ended: bool = False,
+        carried: Sequence[Turn] = (),
+        waiting_events: Sequence[EventRaised] = (),
+        turns: Iterable[Turn] = (),
+    ) -> None:
+        self.generation = generation
+        self.ended = ended
+        self.carried = list(carried)
+        """Records of turns of earlier generations: what they consumed and what they still may have to send."""
+        self.waiting_events = list(waiting_events)
+        """Events that the generation before left unconsumed; the first turn takes them in."""
+        self.turns: list[Turn] = []
+        self._open: dict[int, Awaited] = {}
+        self._naming: dict[str, list[Turn]] = defaultdict(list)
+        self._holder: dict[str, str] = {}
+        self._last_of: dict[str, Turn] = {}
+        self._commits: set[str] = set()
+        for record in self.carried:
+            self._index(record)
+        for turn in turns:
+            self.apply(turn)
+
+    def apply(self, turn: Turn) -> None:
+        """Add a committed turn of this generation."""
+        self.turns.append(turn)
+        self._index(turn)
+        for event in turn.events:
+            if isinstance(
+                event, TaskCompleted | TaskFailed | TimerFired | SubOrchestrationCompleted | SubOrchestrationFailed
+            ):
+                self._open.pop(event.no, None)
+        for action in turn.actions:
+            match action:
+                case TaskScheduled() | TimerCreated() | SubOrchestrationScheduled():
+                    self._open[action.no] = action
+                case TimerCanceled():
+                    self._open.pop(action.no, None)
+                case OrchestrationCompleted():
+                    self.ended = True
+                case EventSent() | ChildTerminated() | ContinuedAsNew():
+                    pass
+
+    @property
+    def started(self) -> bool:
+        """Whether this generation has had a turn with its orchestrator."""
+        return any(turn.events for turn in self.turns)
+
+    def open(self, no: int) -> Awaited | None:
+        """Return action `no` of this generation if its outcome is still awaited."""
+        return self._open.get(no)
+
+    def open_in_place(self) -> list[TaskScheduled | TimerCreated]:
+        """Return what runs, or should run, at the session that answers for the instance."""
+        if self.ended:
+            return []
+        return [
+            action
+            for action in self._open.values()
+            if isinstance(action, TaskScheduled | TimerCreated) and action.placement == "here"
+        ]
+
+    def knows(self, message_id: str) -> bool:
+        """Whether a turn has consumed this message."""
+        return message_id in self._holder
+
+    def holder(self, message_id: str) -> str | None:
+        """Return the nonce of the session that consumed or took over this message last."""
+        return self._holder.get(message_id)
+
+    def unsettled_turns(self, message_id: str) -> list[Turn]:
+        """Return the turns, oldest first, that consumed this message or had it as an anchor and that may have sends
+        left. A session sends what a turn decided before it commits another: only its last turn can have any.
+        """
+        return [turn for turn in self._naming.get(message_id, []) if self._last_of[turn.session] is turn]
+
+    def turns_of_commit(self, commit: str) -> list[Turn]:
+        """Return the turns (of this generation, and records of earlier ones) that a commit wrote."""
+        if commit not in self._commits:
+            return []
+        return [turn for turn in [*self.carried, *self.turns] if turn.commit == commit]
+
+    def records(self, ending: Turn, now: datetime) -> list[Turn]:
+        """Return what the next generation must remember when `ending`, the last turn of this one, continues as new:
+        the events it has seen, and of turns that may have sends left, those and all messages they answer for.
+        """
+        turns = [*self.carried, *self.turns, ending]
+        last = {turn.session: index for index, turn in enumerate(turns)}
+        records = [
+            _record(turn, has_sends=last[turn.session] == index)
+            for index, turn in enumerate(turns)
+            if turn.at > now - RECORDS_KEPT_FOR
+        ]
+        return [record for record in records if record.consumed or record.actions][-RECORDS_KEPT:]
+
+    def _index(self, turn: Turn) -> None:
+        self._commits.add(turn.commit)
+        self._last_of[turn.session] = turn
+        for message_id in turn.consumed:
+            self._naming[message_id].append(turn)
+            self._holder[message_id] = turn.session
+        for message_id in turn.anchors:
+            self._naming[message_id].append(turn)
+
+
+def _record(turn: Turn, *, has_sends: bool) -> Turn:
+    """Strip a turn to what must be known of it once its generation is over."""
+    events: list[Event] = []
+    raised = {event.id for event in turn.events if isinstance(event, EventRaised)}
+    consumed = [message_id for message_id in turn.consumed if message_id in raised]
+    actions: list[Action] = []
+    if has_sends:
+        consumed = list(dict.fromkeys([*turn.consumed, *turn.anchors]))
+        actions = [a for a in turn.actions if isinstance(a, SubOrchestrationScheduled | EventSent | ChildTerminated)]
+    return msgspec.structs.replace(turn, events=events, consumed=consumed, actions=actions)

@@ -1,0 +1,210 @@
+"""Tasks: what an orchestrator yields or awaits.
+
+A task is completed by replay, never by itself; composite tasks are completed by their children.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from datetime import timedelta
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+from perdure.core.failure import Failure, TaskFailedError
+
+T = TypeVar("T")
+
+
+class TaskState(Enum):
+    """Where a task stands."""
+
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+class Task(Generic[T]):
+    """Something an orchestration waits for: `result = yield task` or `result = await task`."""
+
+    def __init__(self, no: int | None = None) -> None:
+        self.id = no
+        """Number of the action behind it, unique within a generation; None for composite tasks."""
+        self.state = TaskState.RUNNING
+        self._value: T | None = None
+        self._error: Exception | None = None
+        self._parents: list[_Composite[Any]] = []
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether it has succeeded or failed."""
+        return self.state is not TaskState.RUNNING
+
+    is_complete = is_completed
+
+    @property
+    def is_faulted(self) -> bool:
+        """Whether it has failed."""
+        return self.state is TaskState.FAILED
+
+    is_failed = is_faulted
+
+    @property
+    def result(self) -> T:
+        """What it returned. Raises its error if it failed, ValueError if it is not completed."""
+        return self.get_result()
+
+    def get_result(self) -> T:
+        """Return what it returned; raise its error if it failed, ValueError if it is not completed."""
+        if self.state is TaskState.RUNNING:
+            raise ValueError("this task has not completed: yield or await it first")
+        if self._error is not None:
+            raise self._error
+        return self._value  # type: ignore[return-value] # set when it succeeded
+
+    def get_exception(self) -> Exception | None:
+        """Return the error it failed with, or None."""
+        return self._error
+
+    def __await__(self) -> Generator[Task[T], None, T]:
+        if not self.is_completed:
+            yield self
+        return self.get_result()
+
+    def __iter__(self) -> Generator[Task[T], None, T]:
+        return self.__await__()
+
+    def _succeed(self, value: T) -> None:
+        self._finish(TaskState.SUCCEEDED, value, None)
+
+    def _fail(self, error: Exception) -> None:
+        self._finish(TaskState.FAILED, None, error)
+
+    def _finish(self, state: TaskState, value: T | None, error: Exception | None) -> None:
+        if self.is_completed:
+            return
+        self.state, self._value, self._error = state, value, error
+        for parent in self._parents:
+            parent._child_finished(self)
+        self._parents.clear()
+
+
+class TimerTask(Task[None]):
+    """A durable timer."""
+
+    def __init__(self, no: int, cancel: Callable[[TimerTask], None]) -> None:
+        super().__init__(no)
+        self._cancel = cancel
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """Forget the timer; it never completes then. Raises ValueError if it has fired already."""
+        if self.is_completed:
+            raise ValueError("this timer has fired already: it can't be cancelled")
+        if not self.is_cancelled:
+            self.is_cancelled = True
+            self._cancel(self)
+
+
+class _Composite(Task[T]):
+    def _watch(self, children: Sequence[Task[Any]]) -> None:
+        for child in children:
+            if child.is_completed:
+                self._child_finished(child)
+            else:
+                child._parents.append(self)
+
+    def _child_finished(self, child: Task[Any]) -> None:
+        raise NotImplementedError
+
+
+class WhenAll(_Composite[list[Any]]):
+    """Completes with the results in the order of the tasks; fails as soon as one of them fails."""
+
+    def __init__(self, children: Sequence[Task[Any]]) -> None:
+        super().__init__()
+        self.children = list(children)
+        self._missing = len(self.children)
+        if not self.children:
+            self._succeed([])
+        self._watch(self.children)
+
+    def _child_finished(self, child: Task[Any]) -> None:
+        self._missing -= 1
+        error = child.get_exception()
+        if error is not None:
+            self._fail(error)
+        elif self._missing == 0:
+            self._succeed([task.get_result() for task in self.children])
+
+
+class WhenAny(_Composite[Task[Any]]):
+    """Completes with the first of the tasks that completes, whether it succeeded or failed."""
+
+    def __init__(self, children: Sequence[Task[Any]]) -> None:
+        super().__init__()
+        if not children:
+            raise ValueError("task_any needs at least one task: with none it would wait for ever")
+        self.children = list(children)
+        self._watch(self.children)
+
+    def _child_finished(self, child: Task[Any]) -> None:
+        self._succeed(child)
+
+
+class RetryTask(_Composite[Any]):
+    """Attempts with waits between them, until one succeeds or the policy gives up."""
+
+    def __init__(
+        self,
+        attempt: Callable[[], Task[Any]],
+        wait: Callable[[int, Failure], timedelta | None],
+        timer: Callable[[timedelta], Task[None]],
+    ) -> None:
+        super().__init__()
+        self._attempt = attempt
+        self._wait = wait
+        self._timer = timer
+        self._attempts = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._attempts += 1
+        task = self._attempt()
+        self.id = self.id if self.id is not None else task.id
+        self._watch([task])
+
+    def _child_finished(self, child: Task[Any]) -> None:
+        error = child.get_exception()
+        if isinstance(child, TimerTask):
+            self._begin()
+        elif error is None:
+            self._succeed(child.get_result())
+        else:
+            wait = self._wait(self._attempts, error.details) if isinstance(error, TaskFailedError) else None
+            if wait is None:
+                self._fail(error)
+            else:
+                self._watch([self._timer(wait)])
+
+
+class TimedEvent(_Composite[Any]):
+    """An external event, or TimeoutError if its timer fires first."""
+
+    def __init__(self, event: Task[Any], timer: TimerTask, name: str, give_up: Callable[[], None]) -> None:
+        super().__init__(event.id)
+        self._event = event
+        self._timer = timer
+        self._name = name
+        self._give_up = give_up
+        self._watch([event, timer])
+
+    def _child_finished(self, child: Task[Any]) -> None:
+        if self.is_completed:
+            return
+        if child is self._event:
+            if not self._timer.is_completed:
+                self._timer.cancel()
+            self._succeed(child.get_result())
+        else:
+            self._give_up()
+            self._fail(TimeoutError(f"external event '{self._name}' did not arrive in time"))
