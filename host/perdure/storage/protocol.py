@@ -6,7 +6,7 @@ provider's own retries; the effect is then unknown, and the caller may try again
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from perdure.errors import PerdureError
 from perdure.storage.rows import Instance, InstanceQuery, Page, QueueMessage, Row, RowUpdate, SentMessage
@@ -16,7 +16,7 @@ class StorageError(PerdureError):
     """Root of what a provider raises."""
 
 
-class Conflict(StorageError):
+class Conflict(StorageError):  # noqa: N818 - an outcome that callers expect
     """The condition of a write did not hold when it was last tried.
 
     A transport that retries may have succeeded at an earlier try whose answer was lost: look for your own commit
@@ -24,11 +24,18 @@ class Conflict(StorageError):
     """
 
 
-class PayloadMissing(StorageError):
+class PayloadMissing(StorageError):  # noqa: N818 - an outcome that callers expect
     """The payload does not exist: its instance was purged, or somebody deleted it by hand."""
 
 
-class StorageUnavailable(StorageError):
+class QueueMissing(StorageError):  # noqa: N818 - an outcome that callers expect
+    """The queue does not exist: nobody created it, or somebody deleted it."""
+
+    def __init__(self, queue: str) -> None:
+        super().__init__(f"The queue {queue!r} does not exist: create it first, or check its name.")
+
+
+class StorageUnavailable(StorageError):  # noqa: N818 - an outcome that callers expect
     """The store can't be reached, refuses the credentials, or throttles."""
 
 
@@ -90,7 +97,10 @@ class Payloads(Protocol):
 
 
 class Queues(Protocol):
-    """Queues by their full name: `[a-z0-9]([a-z0-9-]*[a-z0-9])?`, 3 to 63 characters (Azure's rule)."""
+    """Queues by their full name: `[a-z0-9]([a-z0-9-]*[a-z0-9])?`, 3 to 63 characters (Azure's rule).
+
+    Where a queue is named that does not exist, `send`, `receive` and `queue_length` raise `QueueMissing`.
+    """
 
     max_message_bytes: int
     """Largest body that `send` takes, in bytes of UTF-8 (48 KiB on Azure: 64 KiB after base64)."""
@@ -102,21 +112,41 @@ class Queues(Protocol):
         """Delete the queue with all its messages; a missing one is fine."""
 
     async def send(self, queue: str, body: str, *, delay: float = 0) -> SentMessage:
-        """Add a message that becomes visible after `delay` seconds (0 to 7 days; Azure rounds up to whole ones)
-        and never expires. The receipt returned is valid until the message is first received."""
+        """Add a message that becomes visible after `delay` seconds and never expires.
+
+        `delay`: 0 to 7 days; Azure rounds up to whole seconds. The receipt returned is valid until the message is
+        first received.
+        """
 
     async def receive(self, queue: str, *, count: int, invisibility: float) -> list[QueueMessage]:
         """Take up to `count` (1 to 32) visible messages and hide them for `invisibility` seconds."""
 
     async def extend(self, queue: str, message_id: str, receipt: str, *, invisibility: float) -> str | None:
-        """Hide the message for `invisibility` seconds from now; return the new receipt, or None if the receipt is
-        stale or the message gone. `invisibility=0` makes it visible at once."""
+        """Hide the message for `invisibility` seconds from now; 0 makes it visible at once.
+
+        Returns the new receipt, or None if the receipt is stale or the message gone.
+        """
 
     async def delete_message(self, queue: str, message_id: str, receipt: str) -> bool:
         """Delete the message; False if the receipt is stale or the message gone. Never raises for those."""
 
     async def queue_length(self, queue: str) -> int:
         """Number of messages in the queue, visible or not (exact on SQLite, approximate on Azure)."""
+
+    async def close(self) -> None:
+        """Give back connections; the object can't be used afterwards."""
+
+
+@runtime_checkable
+class Notifies(Protocol):
+    """What some providers offer besides, so that a pump need not poll fast: ask with `isinstance`."""
+
+    async def wait_for_message(self, queue: str, timeout: float) -> None:  # noqa: ASYNC109 - waiting is its purpose
+        """Return once the queue has a visible message, at the latest after `timeout` seconds.
+
+        Sees at once what this process sends to the same store; another process's messages only when it looks, which
+        it does when called and after `timeout`.
+        """
 
 
 class Storage(Rows, Segments, Payloads, Queues, Protocol):
@@ -129,6 +159,3 @@ class Storage(Rows, Segments, Payloads, Queues, Protocol):
 
     async def destroy(self) -> None:
         """Delete the hub's tables and container with everything in them (not its queues)."""
-
-    async def close(self) -> None:
-        """Give back connections; the object can't be used afterwards."""

@@ -75,12 +75,12 @@ class RowUpdate(msgspec.Struct, kw_only=True):
     tail_index: int = 0
     """Number of tail entries the row has already: the place of the new one."""
     status: str | UnsetType = UNSET
-    completed_at: datetime | None | UnsetType = UNSET
-    output: str | None | UnsetType = UNSET
-    custom_status: str | None | UnsetType = UNSET
-    failure: str | None | UnsetType = UNSET
-    reason: str | None | UnsetType = UNSET
-    version: str | None | UnsetType = UNSET
+    completed_at: datetime | UnsetType | None = UNSET
+    output: str | UnsetType | None = UNSET
+    custom_status: str | UnsetType | None = UNSET
+    failure: str | UnsetType | None = UNSET
+    reason: str | UnsetType | None = UNSET
+    version: str | UnsetType | None = UNSET
     deleting: bool | UnsetType = UNSET
 
 

@@ -1,0 +1,38 @@
+"""Gzip for payloads: only where it helps, and off the event loop when it takes time."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import zlib
+
+_MIN_BYTES = 512
+_SAMPLE_BYTES = 32 * 1024
+_WORTHWHILE = 0.9
+_IN_LOOP_BYTES = 32 * 1024
+
+
+async def pack(data: bytes) -> tuple[bytes, bool]:
+    """Return `data` gzipped and True, or `data` itself and False if that saves less than a tenth."""
+    if len(data) < _MIN_BYTES:
+        return data, False
+    if len(data) <= _IN_LOOP_BYTES:
+        return _pack(data)
+    return await asyncio.to_thread(_pack, data)
+
+
+async def unpack(data: bytes) -> bytes:
+    """Undo `pack`'s gzip."""
+    unpacked_bytes = int.from_bytes(data[-4:], "little")  # RFC 1952: the trailer's ISIZE
+    if unpacked_bytes <= _IN_LOOP_BYTES:
+        return gzip.decompress(data)
+    return await asyncio.to_thread(gzip.decompress, data)
+
+
+def _pack(data: bytes) -> tuple[bytes, bool]:
+    middle = max(0, len(data) // 2 - _SAMPLE_BYTES // 2)
+    sample = data[middle : middle + _SAMPLE_BYTES]
+    if len(zlib.compress(sample, 1)) > len(sample) * _WORTHWHILE:
+        return data, False
+    packed = gzip.compress(data, compresslevel=5, mtime=0)
+    return (packed, True) if len(packed) < len(data) * _WORTHWHILE else (data, False)

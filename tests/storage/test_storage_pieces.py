@@ -1,0 +1,130 @@
+"""Segments and payloads."""
+
+import asyncio
+import gzip
+import random
+
+import pytest
+
+from perdure.storage.protocol import PayloadMissing
+
+
+def noise(size: int) -> bytes:
+    return random.Random(size).randbytes(size)
+
+
+def prose(size: int) -> bytes:
+    return (b"the quick brown fox jumps over the lazy dog. " * (size // 45 + 1))[:size]
+
+
+@pytest.mark.parametrize("content", [noise, prose])
+@pytest.mark.parametrize("size", [0, 1, 64 * 1024, 1024**2, 20 * 1024**2])
+async def test_a_payload_comes_back_as_it_was_stored(storage, size, content):
+    data = content(size)
+
+    await storage.put_payload("one", "p", data)
+
+    assert await storage.get_payload("one", "p") == data
+    assert await storage.list_payloads("one") == ["p"]
+
+
+async def test_a_payload_may_be_overwritten(storage):
+    await storage.put_payload("one", "p", prose(5000))
+    await storage.put_payload("one", "p", b"short")
+
+    assert await storage.get_payload("one", "p") == b"short"
+
+
+async def test_bytes_that_are_gzip_already_come_back_untouched(storage):
+    data = gzip.compress(noise(1000)) * 3
+    await storage.put_payload("one", "p", data)
+
+    assert await storage.get_payload("one", "p") == data
+
+
+async def test_a_missing_payload_is_an_error_that_names_it(storage):
+    with pytest.raises(PayloadMissing, match=r"nothing.*one"):
+        await storage.get_payload("one", "nothing")
+
+
+async def test_payloads_are_deleted_by_name(storage):
+    for name in ("a", "b", "c"):
+        await storage.put_payload("one", name, b"x")
+
+    await storage.delete_payloads("one", ["c", "a", "never-was"])
+
+    assert await storage.list_payloads("one") == ["b"]
+    with pytest.raises(PayloadMissing):
+        await storage.get_payload("one", "a")
+    await storage.delete_payloads("one", ["b", "c"])
+    await storage.delete_payloads("one", [])
+    assert await storage.list_payloads("one") == []
+
+
+async def test_segments_come_back_in_the_order_asked_for(storage):
+    names = [f"0-{number}-c{number}" for number in range(12)]
+    for name in reversed(names):
+        await storage.put_segment("one", name, name.encode())
+
+    assert await storage.get_segments("one", names) == [name.encode() for name in names]
+    assert await storage.get_segments("one", [names[7], names[2]]) == [b"0-7-c7", b"0-2-c2"]
+    assert await storage.get_segments("one", []) == []
+    assert await storage.list_segments("one") == sorted(names)
+
+
+@pytest.mark.parametrize("size", [0, 60 * 1024, 60 * 1024 + 1, 900 * 1024, 900 * 1024 + 1, 3 * 1024**2])
+async def test_a_segment_of_any_size_comes_back(storage, size):
+    data = noise(size)
+
+    await storage.put_segment("one", "0-0-c", data)
+
+    assert await storage.get_segments("one", ["0-0-c"]) == [data]
+    assert await storage.list_segments("one") == ["0-0-c"]
+    assert await storage.list_payloads("one") == []
+
+
+@pytest.mark.parametrize(("first", "second"), [(10, 3_000_000), (3_000_000, 10), (200_000, 10)])
+async def test_a_segment_put_again_is_overwritten(storage, first, second):
+    await storage.put_segment("one", "0-0-c", noise(first))
+    await storage.put_segment("one", "0-0-c", noise(second))
+
+    assert await storage.get_segments("one", ["0-0-c"]) == [noise(second)]
+
+
+async def test_a_missing_segment_is_an_error_that_names_it(storage):
+    await storage.put_segment("one", "0-0-c", b"x")
+
+    with pytest.raises(PayloadMissing, match=r"0-1-c.*one"):
+        await storage.get_segments("one", ["0-0-c", "0-1-c"])
+
+
+async def test_segments_are_deleted_by_name(storage):
+    sizes = {"0-0-small": 9, "0-1-large": 10**6, "0-2-stays": 9}
+    await asyncio.gather(*(storage.put_segment("one", name, noise(size)) for name, size in sizes.items()))
+
+    await storage.delete_segments("one", ["0-0-small", "0-1-large", "never-was"])
+
+    assert await storage.list_segments("one") == ["0-2-stays"]
+    with pytest.raises(PayloadMissing):
+        await storage.get_segments("one", ["0-1-large"])
+    await storage.delete_segments("one", list(sizes))
+    await storage.delete_segments("one", [])
+    assert await storage.list_segments("one") == []
+
+
+async def test_segments_and_payloads_of_one_name_are_two_things(storage):
+    await storage.put_segment("one", "x", noise(10**6))
+    await storage.put_payload("one", "x", b"payload")
+
+    assert await storage.get_segments("one", ["x"]) == [noise(10**6)]
+    assert await storage.get_payload("one", "x") == b"payload"
+    await storage.delete_segments("one", ["x"])
+    assert await storage.list_payloads("one") == ["x"]
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a.b", "..", "a b", "é", "x" * 129, "line\n"])
+async def test_a_name_of_other_characters_is_refused(storage, name):
+    with pytest.raises(ValueError):
+        await storage.put_payload("one", name, b"")
+    with pytest.raises(ValueError):
+        await storage.put_segment("one", name, b"")
