@@ -53,8 +53,8 @@ class Intake(msgspec.Struct):
 
     verdicts: list[Verdict]
     events: list[Event]
-    not_before: datetime | None = None
-    """When the messages judged EARLY are due, the soonest of them."""
+    due: dict[str, datetime]
+    """When the messages judged EARLY are due, by message id."""
 
 
 class Circumstances(msgspec.Struct, frozen=True):
@@ -83,7 +83,7 @@ def take_in(
     if not state.ended and not circumstances.pending:
         for completion in in_place:
             taking.take_outcome(completion)
-    return Intake(verdicts, taking.events, taking.not_before)
+    return Intake(verdicts, taking.events, taking.due)
 
 
 class _Taking:
@@ -93,7 +93,7 @@ class _Taking:
         self._ids: set[str] = set()
         self._closed: set[int] = set()
         self.events: list[Event] = []
-        self.not_before: datetime | None = None
+        self.due: dict[str, datetime] = {}
 
     def judge(self, message: ControlMessage) -> Verdict:
         if self._state.knows(message.id):
@@ -112,7 +112,7 @@ class _Taking:
         if isinstance(message, Terminate):
             return self._terminate(message)
         if its.pending and its.start_at is not None and its.start_at > its.now:
-            return self._early(its.start_at)
+            return self._early(message, its.start_at)
         match message:
             case Start():
                 return (
@@ -144,12 +144,12 @@ class _Taking:
         if message.execution != self._circumstances.execution or not self._is_open(message.no):
             return Verdict.IRRELEVANT
         if message.fire_at > self._circumstances.now:
-            return self._early(message.fire_at)
+            return self._early(message, message.fire_at)
         self.take_outcome(Completion(message.no))
         return Verdict.CONSUME
 
-    def _early(self, due: datetime) -> Verdict:
-        self.not_before = due if self.not_before is None else min(due, self.not_before)
+    def _early(self, message: ControlMessage, due: datetime) -> Verdict:
+        self.due[message.id] = due
         return Verdict.EARLY
 
     def _is_open(self, no: int) -> bool:

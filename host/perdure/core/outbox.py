@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import assert_never
 
 import msgspec
 
 from perdure.core.actions import (
+    Action,
     ChildTerminated,
-    ContinuedAsNew,
     EventSent,
     OrchestrationCompleted,
     SubOrchestrationScheduled,
     TaskScheduled,
-    TimerCanceled,
     TimerCreated,
 )
 from perdure.core.failure import Failure
@@ -89,37 +87,47 @@ def outgoing(turn: Turn, state: State, sender: Sender, *, again: bool) -> list[O
         sender: its identity.
         again: it may have been sent before.
     """
-    execution = execution_of(sender.execution_id, turn.generation)
-    present = turn.generation == state.generation
-    sends: list[Outgoing] = []
-    calls: list[ActivityCall] = []
-    for action in turn.actions:
+    sending = _Sending(turn, state, sender, again)
+    return [item for action in turn.actions if (item := sending.of(action)) is not None]
+
+
+class _Sending:
+    def __init__(self, turn: Turn, state: State, sender: Sender, again: bool) -> None:
+        self._state = state
+        self._sender = sender
+        self._again = again
+        self._present = turn.generation == state.generation
+        self._execution = execution_of(sender.execution_id, turn.generation)
+
+    def of(self, action: Action) -> Outgoing | None:
         match action:
-            case TaskScheduled():
-                if action.placement == "queue" and present and state.open(action.no):
-                    calls.append(ActivityCall(action.no, action.name, action.input))
-            case TimerCreated():
-                if action.placement == "queue" and present and state.open(action.no) and not state.ended:
-                    sends.append(_timer(sender.instance_id, execution, action))
-            case SubOrchestrationScheduled():
-                if not present or state.open(action.no):
-                    sends.append(Child(action, Parent(sender.instance_id, execution, action.no)))
+            case TaskScheduled() if action.placement == "queue" and self._awaited(action.no):
+                return Post(self._work(action))
+            case TimerCreated() if action.placement == "queue" and self._awaited(action.no) and not self._state.ended:
+                return _timer(self._sender.instance_id, self._execution, action)
+            case SubOrchestrationScheduled() if not self._present or self._awaited(action.no):
+                return Child(action, Parent(self._sender.instance_id, self._execution, action.no))
             case EventSent():
-                message_id = f"{execution}/event/{action.no}"
-                sends.append(Post(RaiseEvent(to=action.instance_id, id=message_id, name=action.name, data=action.data)))
+                return Post(self._event(action))
             case ChildTerminated():
-                sends.append(Post(_termination(execution, action)))
-            case OrchestrationCompleted():
-                if sender.parent is not None:
-                    sends.append(Report(sender.parent, _report(sender.parent.no, action)))
-            case TimerCanceled() | ContinuedAsNew():
-                pass
+                return Post(_termination(self._execution, action))
+            case OrchestrationCompleted() if self._sender.parent is not None:
+                return Report(self._sender.parent, _report(self._sender.parent.no, action))
             case _:
-                assert_never(action)
-    work = [
-        Post(WorkItem(instance_id=sender.instance_id, execution=execution, calls=[call], again=again)) for call in calls
-    ]
-    return [*work, *sends]
+                return None
+
+    def _awaited(self, no: int) -> bool:
+        return self._present and self._state.open(no) is not None
+
+    def _work(self, action: TaskScheduled) -> WorkItem:
+        call = ActivityCall(action.no, action.name, action.input)
+        return WorkItem(
+            instance_id=self._sender.instance_id, execution=self._execution, calls=[call], again=self._again
+        )
+
+    def _event(self, action: EventSent) -> RaiseEvent:
+        message_id = f"{self._execution}/event/{action.no}"
+        return RaiseEvent(to=action.instance_id, id=message_id, name=action.name, data=action.data)
 
 
 def _timer(instance_id: str, execution: str, action: TimerCreated) -> Post:

@@ -236,8 +236,8 @@ class Orchestration:
                 context = self._context
                 version = f" (version {context.version})" if context.version else ""
                 raise NonDeterminismError(
-                    f"instance '{context.instance_id}': history and code of orchestrator '{context.name}'{version} differ: "
-                    f"history records {_told(recorded)}, but the code now asks for {_told(now)}. Orchestrator code "
+                    f"instance '{context.instance_id}': history and code of orchestrator '{context.name}'{version} "
+                    f"differ: history records {_told(recorded)}, but the code now asks for {_told(now)}. Orchestrator code "
                     f"must ask for the same things in the same order as when this instance began; deploy code that "
                     f"does and the instance goes on."
                 )

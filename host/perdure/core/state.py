@@ -106,14 +106,20 @@ class State:
         """Return action `no` of this generation if its outcome is still awaited."""
         return self._open.get(no)
 
-    def open_in_place(self) -> list[TaskScheduled | TimerCreated]:
-        """Return what runs, or should run, at the session that answers for the instance."""
+    def open_in_place(self, turns: Sequence[Turn] | None = None) -> list[TaskScheduled | TimerCreated]:
+        """Return what runs, or should run, at the session that answers for the instance: all of it, or what the given
+        turns have scheduled.
+        """
         if self.ended:
             return []
+        of = self.turns if turns is None else [turn for turn in turns if turn.generation == self.generation]
         return [
             action
-            for action in self._open.values()
-            if isinstance(action, TaskScheduled | TimerCreated) and action.placement == "here"
+            for turn in of
+            for action in turn.actions
+            if isinstance(action, TaskScheduled | TimerCreated)
+            and action.placement == "here"
+            and action.no in self._open
         ]
 
     def knows(self, message_id: str) -> bool:

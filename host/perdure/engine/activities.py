@@ -1,0 +1,97 @@
+"""Running activities: how many at once, on the event loop or in a bounded pool of threads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+from perdure.core.data import from_json, to_json
+from perdure.core.failure import Failure, failure_of
+from perdure.core.messages import ActivityCall, Completion
+from perdure.engine.payloads import PayloadDesk
+from perdure.engine.registry import ActivityContext, Registry, current_activity
+from perdure.storage.protocol import PayloadMissing
+
+_log = logging.getLogger("perdure.activities")
+
+
+class ActivityRunner:
+    """Runs activities of one worker.
+
+    Args:
+        registry: the app's functions.
+        payloads: where large inputs and results are.
+        limit: activities running at once; sync ones have as many threads.
+    """
+
+    def __init__(self, registry: Registry, payloads: PayloadDesk, limit: int) -> None:
+        self._registry = registry
+        self._payloads = payloads
+        self._slots = asyncio.Semaphore(limit)
+        self._threads = ThreadPoolExecutor(limit, thread_name_prefix="perdure-activity")
+
+    @property
+    def has_room(self) -> bool:
+        """Whether an activity could begin at once."""
+        return not self._slots.locked()
+
+    async def run(self, instance_id: str, execution: str, call: ActivityCall) -> Completion:
+        """Run an activity and return its outcome; whatever it raises is a failure, not an error of ours.
+
+        Raises:
+            StorageUnavailable: its input or result can't be moved; run it again later.
+        """
+        context = ActivityContext(instance_id, execution, call.no, call.name)
+        async with self._slots:
+            try:
+                text = await self._payloads.text(instance_id, call.input)
+            except PayloadMissing as missing:
+                return Completion(call.no, failure=failure_of(missing))
+            try:
+                result = await self._call(context, from_json(text))
+                written = to_json(result, f"the result of activity '{call.name}'")
+            except BaseException as error:
+                if _is_ours(error):
+                    raise
+                _log.warning("activity '%s' of instance '%s' failed", call.name, instance_id, exc_info=error)
+                return Completion(call.no, failure=failure_of(error))
+        return Completion(call.no, await self._payloads.offload(instance_id, written))
+
+    async def _call(self, context: ActivityContext, value: object) -> object:
+        function = self._registry.activities.get(context.name)
+        if inspect.iscoroutinefunction(function):
+            reset = current_activity.set(context)
+            try:
+                return await function(value)
+            finally:
+                current_activity.reset(reset)
+        variables = contextvars.copy_context()
+        variables.run(current_activity.set, context)
+        loop = asyncio.get_running_loop()
+        outcome: object = await loop.run_in_executor(self._threads, variables.run, function, value)
+        return outcome
+
+    def close(self) -> None:
+        """Stop taking work; threads end with what they run."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether it comes from the worker's shutting down and not from the activity."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | GeneratorExit)
+
+
+def lost(name: str, deliveries: int) -> Failure:
+    """Return the failure of an activity that was delivered too often without an outcome."""
+    return Failure(
+        "ActivityLostError",
+        f"activity '{name}' was begun {deliveries} times and never came to an end: it probably ends its process "
+        f"(out of memory, a crash in native code, a time-out of the host). Look at the host's log, mend it, and run "
+        f"the orchestration again.",
+    )

@@ -1,0 +1,97 @@
+"""Executors: who runs orchestrator code for a session. The one here runs it in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from perdure.core.history import Event, EventRaised, SubOrchestrationCompleted, TaskCompleted, Turn
+from perdure.core.replay import Decision, Orchestration
+from perdure.engine.payloads import PayloadDesk
+from perdure.engine.registry import Registry
+from perdure.storage.rows import Instance
+
+
+class Execution(Protocol):
+    """One generation, run as far as its history goes."""
+
+    async def advance(self, now: datetime, events: Sequence[Event]) -> Decision:
+        """Run a new turn. Afterwards the execution stands behind it, whether it is committed or not."""
+
+
+class Executor(Protocol):
+    """Runs orchestrator functions."""
+
+    async def open(self, instance: Instance, execution: str, turns: Sequence[Turn]) -> Execution:
+        """Take an instance's orchestrator through its history.
+
+        Args:
+            instance: the instance's columns.
+            execution: name of the generation.
+            turns: the generation's history so far.
+
+        Raises:
+            UnknownFunctionError: there is no such function.
+            NonDeterminismError: its code no longer fits the history.
+        """
+
+
+class InProcessExecutor:
+    """Runs the functions of a registry on the event loop of this process."""
+
+    def __init__(self, registry: Registry, payloads: PayloadDesk) -> None:
+        self._registry = registry
+        self._payloads = payloads
+
+    async def open(self, instance: Instance, execution: str, turns: Sequence[Turn]) -> Execution:
+        """See `Executor`."""
+        orchestration = Orchestration(
+            self._registry.orchestrators.get(instance.name),
+            instance_id=instance.instance_id,
+            name=instance.name,
+            execution=execution,
+            version=instance.version,
+            input_=instance.input,
+            parent_instance_id=instance.parent_id,
+        )
+        opened = _InProcess(orchestration, self._payloads, instance)
+        await opened.replay(turns)
+        return opened
+
+
+class _InProcess:
+    def __init__(self, orchestration: Orchestration, payloads: PayloadDesk, instance: Instance) -> None:
+        self._orchestration = orchestration
+        self._payloads = payloads
+        self._owner = instance.instance_id
+        self._input = instance.input
+
+    async def replay(self, turns: Sequence[Turn]) -> None:
+        texts = await self._texts([event for turn in turns for event in turn.events])
+        for turn in turns:
+            if turn.events:
+                self._orchestration.replay(turn, texts)
+
+    async def advance(self, now: datetime, events: Sequence[Event]) -> Decision:
+        texts = await self._texts(events)
+        return self._orchestration.advance(now, events, texts)
+
+    async def _texts(self, events: Sequence[Event]) -> dict[str, str]:
+        """Fetch the payloads of the events, and before the first turn that of the input."""
+        data = [datum_of(event) for event in events]
+        if self._input is not None and events:
+            data.append(self._input)
+            self._input = None
+        return await self._payloads.fetch(self._owner, data)
+
+
+def datum_of(event: Event) -> str | None:
+    """Return the datum that an event brings, if it brings one."""
+    match event:
+        case TaskCompleted() | SubOrchestrationCompleted():
+            return event.result
+        case EventRaised():
+            return event.data
+        case _:
+            return None

@@ -1,0 +1,46 @@
+"""Garbage: what an instance's storage holds that nothing will read again."""
+
+from __future__ import annotations
+
+import msgspec
+
+from perdure.core.actions import TaskScheduled
+from perdure.core.data import payload_of
+from perdure.core.messages import Completions, ControlMessage, RaiseEvent
+from perdure.engine.executor import datum_of
+from perdure.engine.journal import Change, Journal
+
+
+class Garbage(msgspec.Struct, frozen=True):
+    """Names of payloads and segments to delete once the change that made them garbage is durable."""
+
+    payloads: list[str] = []
+    segments: list[str] = []
+
+    @classmethod
+    def of_message(cls, message: ControlMessage) -> Garbage:
+        """Return the payloads of a message that is dropped unread."""
+        data: list[str | None] = []
+        if isinstance(message, RaiseEvent):
+            data = [message.data]
+        elif isinstance(message, Completions):
+            data = [item.result for item in message.items]
+        return cls(payloads=_payloads(data))
+
+
+def garbage_of(journal: Journal, change: Change) -> Garbage:
+    """Return what a change makes garbage: the history of a generation that has continued as new, and its payloads."""
+    generation = change.generation
+    if generation is None or journal.row is None:
+        return Garbage()
+    data = [journal.instance.input]
+    for turn in journal.state.turns:
+        data += [datum_of(event) for event in turn.events]
+        data += [action.input for action in turn.actions if isinstance(action, TaskScheduled)]
+    kept = set(_payloads([generation.input, *(event.data for event in generation.waiting_events)]))
+    kept |= set(_payloads([journal.instance.custom_status, journal.instance.output]))
+    return Garbage([each for each in _payloads(data) if each not in kept], list(journal.row.segments))
+
+
+def _payloads(data: list[str | None]) -> list[str]:
+    return list(dict.fromkeys(payload_id for datum in data if (payload_id := payload_of(datum)) is not None))

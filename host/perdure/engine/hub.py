@@ -1,0 +1,53 @@
+"""The names of a task hub's queues."""
+
+from __future__ import annotations
+
+import re
+import zlib
+
+from perdure.core.naming import check_text
+from perdure.errors import SettingsError
+
+_HUB = re.compile(r"[A-Za-z][A-Za-z0-9]{2,39}")
+
+
+def check_hub(hub: str) -> str:
+    """Return the name if a hub may have it: 3 to 40 letters and digits, a letter first (Azure's rule for tables)."""
+    if not _HUB.fullmatch(check_text(hub, "a task hub's name")):
+        raise SettingsError(
+            f"'{hub}' can't be the name of a task hub: it takes 3 to 40 letters and digits and begins with a letter "
+            f"(host.json, extensions.durableTask.hubName)"
+        )
+    return hub
+
+
+class HubQueues:
+    """Names of the queues of a hub.
+
+    Args:
+        hub: the hub's name; queue names hold it in lower case.
+        control_queues: how many queues control messages are spread over; one takes about 2,000 messages a second.
+    """
+
+    def __init__(self, hub: str, control_queues: int = 1) -> None:
+        name = check_hub(hub).lower()
+        self.control = [f"{name}-control" + (f"-{index}" if index else "") for index in range(control_queues)]
+        self.work = f"{name}-workitems"
+        self.parked = f"{name}-parked"
+        """Control messages that could not be processed, kept for an operator."""
+
+    def control_of(self, instance_id: str) -> str:
+        """Return the queue for messages to this instance."""
+        if len(self.control) == 1:
+            return self.control[0]
+        return self.control[zlib.crc32(instance_id.encode()) % len(self.control)]
+
+    @property
+    def all(self) -> list[str]:
+        """Every queue that must exist."""
+        return [*self.control, self.work, self.parked]
+
+
+def poison_queue(queue: str) -> str:
+    """Return where the Functions host moves a message after its last delivery."""
+    return f"{queue}-poison"

@@ -1,0 +1,213 @@
+"""The journal of one instance: its row and the state folded from it, and how a commit changes both.
+
+A commit is one conditional write of the row. What can happen if the process dies between any two lines of `commit`:
+before the write nothing has changed but, when history was sealed, a segment that no row names (garbage that the next
+clean-up of the instance removes); after it everything has.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from perdure.core.codec import Head, decode_head, decode_turns, encode_head, encode_turns
+from perdure.core.history import EventRaised, Turn
+from perdure.core.outbox import Sender, execution_of
+from perdure.core.state import State
+from perdure.core.status import ENDED, OrchestrationRuntimeStatus
+from perdure.engine.delivery import ticket
+from perdure.engine.settings import EngineSettings
+from perdure.storage.protocol import Storage
+from perdure.storage.rows import Instance, Row, RowUpdate
+
+
+class Columns(msgspec.Struct, kw_only=True):
+    """The columns a commit changes; UNSET ones stay as they are."""
+
+    status: OrchestrationRuntimeStatus | UnsetType = UNSET
+    updated_at: datetime | UnsetType = UNSET
+    completed_at: datetime | UnsetType | None = UNSET
+    output: str | UnsetType | None = UNSET
+    custom_status: str | UnsetType | None = UNSET
+    failure: str | UnsetType | None = UNSET
+    reason: str | UnsetType | None = UNSET
+
+
+class Generation(msgspec.Struct, kw_only=True):
+    """The next generation that a commit begins."""
+
+    input: str | None
+    version: str | None
+    carried: list[Turn]
+    waiting_events: list[EventRaised]
+
+
+class Change(msgspec.Struct, kw_only=True):
+    """One commit."""
+
+    commit: str
+    turn: Turn | None
+    """The turn to add: to the present generation, or to the next one if the commit begins it."""
+    columns: Columns
+    generation: Generation | None = None
+
+
+class Journal:
+    """An instance as this session knows it. `load` before anything else; after a `Conflict`, `load` again."""
+
+    def __init__(self, storage: Storage, instance_id: str, settings: EngineSettings) -> None:
+        self._storage = storage
+        self._settings = settings
+        self._segments: dict[str, list[Turn]] = {}
+        self.instance_id = instance_id
+        self.row: Row | None = None
+        self.state = State()
+        self.sender = Sender(instance_id, "", None)
+        self.fresh_at = 0
+        """Ticket drawn before the row was last known to be current."""
+
+    async def load(self) -> None:
+        """Read the row, and those of its segments that are not known yet."""
+        drawn = ticket()
+        row = await self._storage.read(self.instance_id)
+        if row is None or row.instance.deleting:
+            self.row = None
+        else:
+            await self._adopt(row)
+        self.fresh_at = drawn
+
+    def adopt_new(self, row: Row, fresh_at: int) -> None:
+        """Begin with a row that has just been inserted by this process, without reading it back."""
+        self.row = row
+        self.state = State()
+        self.sender = _sender(row)
+        self.fresh_at = fresh_at
+
+    async def _adopt(self, row: Row) -> None:
+        missing = [name for name in row.segments if name not in self._segments]
+        if missing:
+            pieces = await self._storage.get_segments(self.instance_id, missing)
+            self._segments |= {name: decode_turns(piece) for name, piece in zip(missing, pieces, strict=True)}
+        self._segments = {name: self._segments[name] for name in row.segments}
+        head = decode_head(row.head)
+        turns = [turn for name in row.segments for turn in self._segments[name]]
+        turns += [turn for entry in row.tail for turn in decode_turns(entry)]
+        self.state = State(
+            generation=row.instance.generation,
+            ended=row.instance.status in ENDED,
+            carried=head.carried,
+            waiting_events=head.waiting_events,
+            turns=turns,
+        )
+        self.row = row
+        self.sender = _sender(row)
+
+    @property
+    def instance(self) -> Instance:
+        """The columns. Only of an instance that exists."""
+        assert self.row is not None  # noqa: S101 - callers look at `row` first
+        return self.row.instance
+
+    @property
+    def execution(self) -> str:
+        """Name of the present generation of this execution."""
+        return execution_of(self.sender.execution_id, self.state.generation)
+
+    async def commit(self, change: Change) -> None:
+        """Write a change; the journal shows it when this returns. Raises Conflict."""
+        row = self.row
+        assert row is not None  # noqa: S101 - only what exists is changed
+        drawn = ticket()
+        entry = encode_turns([change.turn]) if change.turn is not None else None
+        if change.generation is not None:
+            await self._begin_generation(row, change, change.generation, entry)
+        elif entry is not None and self._must_seal(row, entry):
+            await self._seal(row, change, entry)
+        else:
+            row.etag = await self._storage.merge(self.instance_id, row.etag, _update(row, change, entry))
+            row.instance = _changed(row.instance, change)
+            if entry is not None:
+                row.tail.append(entry)
+        if change.turn is not None:
+            self.state.apply(change.turn)
+        self.fresh_at = drawn
+
+    def _must_seal(self, row: Row, entry: bytes) -> bool:
+        return (
+            len(row.tail) >= self._settings.tail_turns
+            or sum(map(len, row.tail)) + len(entry) > self._settings.tail_bytes
+            or len(entry) > self._settings.turn_bytes
+        )
+
+    async def _seal(self, row: Row, change: Change, entry: bytes) -> None:
+        """Write the tail (and the new turn, if it is too large for a row) as a segment, then the row that names it."""
+        assert change.turn is not None  # noqa: S101 - without a turn nothing grows
+        large = len(entry) > self._settings.turn_bytes
+        turns = [turn for each in row.tail for turn in decode_turns(each)] + ([change.turn] if large else [])
+        name = f"{self.state.generation:08d}-{len(row.segments):06d}-{change.commit}"
+        await self._storage.put_segment(self.instance_id, name, encode_turns(turns))
+        await self._replace(
+            Row(
+                instance=_changed(row.instance, change),
+                head=row.head,
+                segments=[*row.segments, name],
+                tail=[] if large else [entry],
+                etag=row.etag,
+            )
+        )
+        self._segments[name] = turns
+
+    async def _begin_generation(self, row: Row, change: Change, generation: Generation, entry: bytes | None) -> None:
+        instance = msgspec.structs.replace(
+            _changed(row.instance, change),
+            generation=self.state.generation + 1,
+            input=generation.input,
+            version=generation.version,
+        )
+        head = Head(self.sender.parent, generation.carried, generation.waiting_events)
+        new = Row(instance=instance, head=encode_head(head), etag=row.etag)
+        segments: dict[str, list[Turn]] = {}
+        if entry is not None and change.turn is not None and len(entry) > self._settings.turn_bytes:
+            name = f"{instance.generation:08d}-000000-{change.commit}"
+            await self._storage.put_segment(self.instance_id, name, entry)
+            segments[name] = [change.turn]
+            new.segments = [name]
+        elif entry is not None:
+            new.tail = [entry]
+        await self._replace(new)
+        self._segments = segments
+        self.state = State(
+            generation=instance.generation, carried=generation.carried, waiting_events=generation.waiting_events
+        )
+
+    async def _replace(self, row: Row) -> None:
+        row.etag = await self._storage.replace(row)
+        self.row = row
+
+
+def _sender(row: Row) -> Sender:
+    return Sender(row.instance.instance_id, row.instance.execution_id, decode_head(row.head).parent)
+
+
+def _update(row: Row, change: Change, entry: bytes | None) -> RowUpdate:
+    columns = change.columns
+    return RowUpdate(
+        updated_at=row.instance.updated_at if columns.updated_at is UNSET else columns.updated_at,
+        commit=change.commit,
+        turn=entry,
+        tail_index=len(row.tail),
+        status=columns.status,
+        completed_at=columns.completed_at,
+        output=columns.output,
+        custom_status=columns.custom_status,
+        failure=columns.failure,
+        reason=columns.reason,
+    )
+
+
+def _changed(instance: Instance, change: Change) -> Instance:
+    columns = msgspec.structs.asdict(change.columns)
+    changes = {name: value for name, value in columns.items() if value is not UNSET}
+    return msgspec.structs.replace(instance, commit=change.commit, **changes)

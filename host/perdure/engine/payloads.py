@@ -1,0 +1,57 @@
+"""Large data: out of rows and messages into payloads, and back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from perdure.core.data import fits_inline, payload_of, reference
+from perdure.engine.clock import NewId
+from perdure.storage.protocol import Payloads
+
+
+class PayloadDesk:
+    """Stores data that is too large to travel, and fetches it.
+
+    A datum that refers to a payload belongs to one instance: the one whose row, history or message holds it.
+    """
+
+    def __init__(self, storage: Payloads, new_id: NewId) -> None:
+        self._storage = storage
+        self._new_id = new_id
+
+    async def offload(self, owner: str, datum: str | None) -> str | None:
+        """Return the datum as it may travel: itself, or a reference to a payload of `owner` that now holds it."""
+        if datum is None or fits_inline(datum):
+            return datum
+        return await self.store(owner, self._new_id(), datum)
+
+    async def store(self, owner: str, payload_id: str, text: str) -> str:
+        """Store a text under a given id; return the reference."""
+        await self._storage.put_payload(owner, payload_id, text.encode())
+        return reference(payload_id)
+
+    async def text(self, owner: str, datum: str | None) -> str | None:
+        """Return the JSON text of a datum. Raises PayloadMissing."""
+        payload_id = payload_of(datum)
+        return datum if payload_id is None else (await self._storage.get_payload(owner, payload_id)).decode()
+
+    async def fetch(self, owner: str, data: Iterable[str | None]) -> dict[str, str]:
+        """Return the texts of the payloads that `data` refer to, by payload id. Raises PayloadMissing."""
+        ids = list(dict.fromkeys(payload_id for datum in data if (payload_id := payload_of(datum)) is not None))
+        found = await asyncio.gather(*(self._storage.get_payload(owner, payload_id) for payload_id in ids))
+        return {payload_id: payload.decode() for payload_id, payload in zip(ids, found, strict=True)}
+
+    async def hand_over(self, owner: str, datum: str | None, receiver: str, payload_id: str) -> str | None:
+        """Return the datum as it may travel to another instance; a payload is copied there under `payload_id`."""
+        if payload_of(datum) is None:
+            return datum
+        text = await self.text(owner, datum)
+        assert text is not None  # noqa: S101 - a reference has a text
+        return await self.store(receiver, payload_id, text)
+
+    async def discard(self, owner: str, data: Iterable[str | None]) -> None:
+        """Delete the payloads that `data` refer to."""
+        ids = [payload_id for datum in data if (payload_id := payload_of(datum)) is not None]
+        if ids:
+            await self._storage.delete_payloads(owner, ids)

@@ -1,0 +1,86 @@
+"""The functions that an app has: orchestrators and activities by name."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from perdure.core.replay import OrchestratorFunction
+from perdure.errors import PerdureError, UnknownFunctionError
+
+F = TypeVar("F")
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityContext:
+    """What an activity may know of the call that it serves."""
+
+    instance_id: str
+    execution: str
+    no: int
+    name: str
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every run of this call, and for no other: hand it to services that can drop repeats."""
+        return f"{self.instance_id}/{self.execution}/{self.no}"
+
+
+ActivityFunction = Callable[[Any], Any] | Callable[[Any], Awaitable[Any]]
+"""Takes the input, returns the result; `async def` or not."""
+
+current_activity: ContextVar[ActivityContext] = ContextVar("perdure_activity")
+
+
+def activity_context() -> ActivityContext:
+    """Return the context of the activity that is running. Raises LookupError outside of one."""
+    try:
+        return current_activity.get()
+    except LookupError:
+        raise LookupError("activity_context() answers only inside a running activity") from None
+
+
+class DuplicateFunctionError(PerdureError):
+    """Two functions of one kind have the same name."""
+
+
+class _Named(Generic[F]):
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._functions: dict[str, F] = {}
+        self._folded: dict[str, str] = {}
+
+    def add(self, name: str, function: F) -> None:
+        """Register a function. Raises DuplicateFunctionError if the name, whatever its case, is taken."""
+        taken = self._folded.setdefault(name.casefold(), name)
+        if name in self._functions or taken != name:
+            raise DuplicateFunctionError(
+                f"two {self._kind} functions are named '{name}'" + (f" and '{taken}'" if taken != name else "")
+            )
+        self._functions[name] = function
+
+    def get(self, name: str) -> F:
+        """Return the function of this name (case is ignored). Raises UnknownFunctionError."""
+        function = self._functions.get(name) or self._functions.get(self._folded.get(name.casefold(), ""))
+        if function is None:
+            known = ", ".join(f"'{each}'" for each in sorted(self._functions)) or "none"
+            raise UnknownFunctionError(f"no {self._kind} function is named '{name}'; this app has: {known}")
+        return function
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.casefold() in self._folded
+
+    @property
+    def all(self) -> Mapping[str, F]:
+        """The functions by name."""
+        return self._functions
+
+
+class Registry:
+    """The functions of an app."""
+
+    def __init__(self) -> None:
+        self.orchestrators: _Named[OrchestratorFunction] = _Named("orchestrator")
+        self.activities: _Named[ActivityFunction] = _Named("activity")

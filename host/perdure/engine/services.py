@@ -1,0 +1,34 @@
+"""What the sessions of one worker share."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from perdure.engine.activities import ActivityRunner
+from perdure.engine.clock import Clock, NewId
+from perdure.engine.dispatch import Dispatch
+from perdure.engine.executor import Executor
+from perdure.engine.mail import Mail
+from perdure.engine.payloads import PayloadDesk
+from perdure.engine.settings import EngineSettings
+from perdure.engine.starting import Starting
+from perdure.storage.protocol import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts that sessions work with."""
+
+    storage: Storage
+    settings: EngineSettings
+    clock: Clock
+    new_id: NewId
+    mail: Mail
+    payloads: PayloadDesk
+    starting: Starting
+    dispatch: Dispatch
+    executor: Executor
+    runner: ActivityRunner
+    turn_slots: asyncio.Semaphore
+    """Bounds the turns that are run and committed at once."""

@@ -1,0 +1,362 @@
+"""A session: one instance in the hands of one worker.
+
+Data flows one way: messages come in -> proven duplicates drop out -> the orchestrator goes on -> the commit -> what it
+sends -> what it runs in place -> acknowledgements. DESIGN.md, section 4, holds the rules and names the traps.
+
+What if the process dies between any two lines of `_step`?
+  before the commit        nothing has happened: the messages come again and are news again
+  after it, before sends   the messages come again, are known, and what their turn sends is sent again
+  before acknowledging     the same, and receivers find that all of it is there already
+Only a message acknowledged too early would be lost, so the lines that acknowledge are the last ones of a step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from perdure.core.history import Event, Turn
+from perdure.core.intake import Circumstances, Intake, Verdict, take_in
+from perdure.core.messages import Completion
+from perdure.core.status import OrchestrationRuntimeStatus
+from perdure.engine.blocking import Blocking, Refusal
+from perdure.engine.delivery import AnchorLost, Inbound
+from perdure.engine.executor import Execution
+from perdure.engine.garbage import Garbage, garbage_of
+from perdure.engine.in_place import InPlace
+from perdure.engine.journal import Change, Columns, Journal
+from perdure.engine.services import Services
+from perdure.engine.turns import Making, TurnMaker, take_over_record
+from perdure.errors import NonDeterminismError, UnknownFunctionError
+from perdure.storage.protocol import Conflict, PayloadMissing
+from perdure.storage.rows import Row
+
+_log = logging.getLogger("perdure.sessions")
+
+Outcomes = list[tuple[str, Completion]]
+
+
+class Session:
+    """Moves one instance on. Methods other than `offer` are its own.
+
+    Args:
+        services: what the sessions of a worker share.
+        instance_id: the instance.
+        closed: called when the session can't go on and must be forgotten.
+    """
+
+    def __init__(self, services: Services, instance_id: str, closed: Callable[[Session], None]) -> None:
+        self.instance_id = instance_id
+        self.nonce = services.new_id()
+        self._services = services
+        self._closed = closed
+        self._journal = Journal(services.storage, instance_id, services.settings)
+        self._maker = TurnMaker(services)
+        self._blocking = Blocking(services)
+        self._in_place = InPlace(instance_id, services.runner, services.clock, self._wake)
+        self._execution: Execution | None = None
+        self._loaded = False
+        self._inbox: list[Inbound] = []
+        self._batch: list[Inbound] = []
+        self._held: list[Inbound] = []
+        """Consumed and not yet acknowledged; one of them is the anchor while anything runs in place."""
+        self._task: asyncio.Task[None] | None = None
+
+    # ---- from outside ----------------------------------------------------------------------------------------------
+
+    def offer(self, inbound: Inbound) -> None:
+        """Hand over a message. One that the session holds already brings its newest receipt (trap e)."""
+        for mine in (*self._inbox, *self._batch, *self._held):
+            if mine.delivery.message_id == inbound.delivery.message_id:
+                mine.renew(inbound)
+                return
+        self._inbox.append(inbound)
+        self._wake()
+
+    def adopt_new(self, row: Row, fresh_at: int) -> None:
+        """Spare the first read: this process has just inserted the row. Ignored if the session has one."""
+        if not self._loaded:
+            self._journal.adopt_new(row, fresh_at)
+            self._loaded = True
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is lost when the session is forgotten."""
+        return self._task is None and not (self._inbox or self._held or self._in_place.busy)
+
+    @property
+    def running(self) -> bool:
+        """Whether it is in the middle of a turn."""
+        return self._task is not None
+
+    def abandon(self, error: BaseException) -> None:
+        """Give everything back: whoever receives the messages next goes on from what is durable."""
+        self._in_place.abandon()
+        for inbound in (*self._inbox, *self._batch, *self._held):
+            inbound.delivery.give_back(error)
+        self._inbox, self._batch, self._held = [], [], []
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+        self._closed(self)
+
+    # ---- the loop --------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._inbox or self._in_place.has_outcomes or self._must_begin:
+                async with self._services.turn_slots:
+                    await self._step()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the messages must come again
+            _log.warning("instance '%s' will be tried again: %s", self.instance_id, error, exc_info=error)
+            self.abandon(error)
+        except asyncio.CancelledError as error:
+            self.abandon(error)
+            raise
+        finally:
+            self._task = None
+
+    @property
+    def _must_begin(self) -> bool:
+        """Whether a generation has been committed whose first turn is ours to run."""
+        journal = self._journal
+        if not self._held or journal.row is None or journal.state.ended or journal.state.started:
+            return False
+        return journal.instance.status != OrchestrationRuntimeStatus.Pending
+
+    async def _step(self) -> None:
+        if not self._loaded:
+            await self._journal.load()
+            self._loaded = True
+        batch, self._inbox = self._inbox, []
+        self._batch = batch
+        outcomes = self._in_place.take()
+        if self._journal.row is None:
+            await self._step_without_row(batch)
+            return
+        intake = self._judge(batch, outcomes)
+        news = [inbound for inbound, verdict in _judged(batch, intake) if verdict is Verdict.CONSUME]
+        if not (news or self._held) and intake.events:
+            await self._hand_over(outcomes)
+            intake.events, outcomes = [], []
+        commits = bool(news or intake.events or self._must_begin)
+        if not commits and not self._believable(batch, intake):
+            self._requeue(batch, outcomes)
+            await self._reload()
+            return
+        if commits and not await self._turn(news, intake.events, outcomes):
+            self._requeue(batch, outcomes)
+            return
+        await self._take_over([inbound for inbound, verdict in _judged(batch, intake) if verdict is Verdict.KNOWN])
+        await self._settle(batch, intake)
+        self._batch = []
+        self._release()
+
+    def _judge(self, batch: Sequence[Inbound], outcomes: Outcomes) -> Intake:
+        journal, instance = self._journal, self._journal.instance
+        circumstances = Circumstances(
+            execution_id=instance.execution_id,
+            execution=journal.execution,
+            pending=instance.status == OrchestrationRuntimeStatus.Pending,
+            start_at=instance.start_at,
+            now=self._services.clock.now(),
+        )
+        mine = [completion for execution, completion in outcomes if execution == journal.execution]
+        return take_in(journal.state, [inbound.message for inbound in batch], mine, circumstances)
+
+    def _believable(self, batch: Sequence[Inbound], intake: Intake) -> bool:
+        """Rule 4, trap d: a message is dropped only on state read after it came. (A commit that succeeds proves as
+        much: the state it was based on was current.)
+        """
+        return all(
+            inbound.arrived < self._journal.fresh_at
+            for inbound, verdict in _judged(batch, intake)
+            if verdict is Verdict.IRRELEVANT
+        )
+
+    async def _step_without_row(self, batch: list[Inbound]) -> None:
+        if any(inbound.arrived > self._journal.fresh_at for inbound in batch):
+            self._requeue(batch, [])
+            await self._reload()
+            return
+        for inbound in batch:
+            await self._drop(inbound)
+        self._batch = []
+        self._release()
+
+    # ---- a turn ----------------------------------------------------------------------------------------------------
+
+    async def _turn(self, news: list[Inbound], events: Sequence[Event], outcomes: Outcomes) -> bool:
+        """Run and commit a turn, then send what it decided. False if the race was lost: nothing has happened then."""
+        making = self._making(news)
+        try:
+            made = await self._maker.make(self._journal, self._execution, events, making)
+        except (NonDeterminismError, UnknownFunctionError) as error:
+            self._execution = None
+            refusal = Refusal(error, [inbound.message for inbound in (news or self._held)])
+            if not self._blocking.is_final(refusal):
+                return await self._block(refusal, news or self._held, outcomes)
+            made = await self._maker.fail(self._journal, events, making, error)
+        except PayloadMissing:
+            self._execution = None
+            if not await self._reload():
+                raise
+            return False
+        garbage = garbage_of(self._journal, made.change)
+        written = await self._write(made.change)
+        if written is None:
+            return False
+        self._execution = made.execution if written is made.change else None
+        self._held += self._still_mine(news)
+        again = written is not made.change
+        turns = made.turns if not again else self._journal.state.turns_of_commit(made.change.commit)
+        await self._send(turns, again=again)
+        if self._held:
+            self._start_in_place(turns)
+        await self._clean(garbage)
+        return True
+
+    def _making(self, news: Sequence[Inbound]) -> Making:
+        came = [inbound.arrived_at for inbound in (*self._held, *news)]
+        age = (self._services.clock.now() - max(came)).total_seconds() if came else 0.0
+        return Making(
+            commit=self._services.new_id(),
+            session=self.nonce,
+            consumed=[inbound.message.id for inbound in news],
+            anchors=[inbound.message.id for inbound in self._held],
+            anchor_age=age,
+        )
+
+    async def _write(self, change: Change) -> Change | None:
+        """Commit. Returns None if the race was lost; a copy if it was won at a try whose answer was lost (trap c), and
+        the row may have moved on since."""
+        try:
+            await self._journal.commit(change)
+        except Conflict:
+            self._execution = None
+            await self._reload()
+            if self._journal.row is None or not self._journal.state.turns_of_commit(change.commit):
+                return None
+            return msgspec.structs.replace(change)
+        return change
+
+    async def _send(self, turns: Sequence[Turn], *, again: bool) -> None:
+        for turn in turns:
+            await self._services.dispatch.send(turn, self._journal.state, self._journal.sender, again=again)
+
+    def _start_in_place(self, turns: Sequence[Turn]) -> None:
+        """Run what these turns, and not those of other sessions, have placed here."""
+        journal = self._journal
+        for action in journal.state.open_in_place(turns):
+            self._in_place.start(journal.execution, action)
+
+    async def _hand_over(self, outcomes: Outcomes) -> None:
+        """Trap b: no message answers for a commit of ours any more, so the outcomes go the way of queued ones."""
+        for execution, completion in outcomes:
+            await self._services.dispatch.outcome(self.instance_id, execution, completion)
+
+    async def _block(self, refusal: Refusal, stuck: Sequence[Inbound], outcomes: Outcomes) -> bool:
+        """The orchestrator can't go on: say so in the row, and come back to it later."""
+        if self._journal.instance.reason != refusal.reason:
+            columns = Columns(reason=refusal.reason)
+            if await self._write(Change(commit=self._services.new_id(), turn=None, columns=columns)) is None:
+                return False
+        await self._blocking.put_back(self._journal, refusal, outcomes)
+        for inbound in stuck:
+            inbound.delivery.acknowledge()
+        self._held = [inbound for inbound in self._held if inbound not in stuck]
+        return True
+
+    # ---- take-over -------------------------------------------------------------------------------------------------
+
+    async def _take_over(self, known: list[Inbound]) -> None:
+        """Trap a: messages that a turn has consumed have come again. Their session may have died with sends left, or
+        live and hold them as anchors. A record of the take-over makes it lose its next race if it lives; then what
+        those turns send and is not finished is sent again, and what runs in place runs here.
+        """
+        if not known:
+            return
+        making = self._making(known)
+        now = self._services.clock.now()
+        turn = take_over_record(self._journal, making, now)
+        if await self._write(Change(commit=making.commit, turn=turn, columns=Columns())) is None:
+            self._inbox = [*known, *self._inbox]
+            return
+        journal = self._journal
+        self._held = [inbound for inbound in self._held if inbound not in known] + self._still_mine(known)
+        turns = {id(each): each for inbound in known for each in journal.state.unsettled_turns(inbound.message.id)}
+        await self._send(list(turns.values()), again=True)
+        if self._held:
+            for action in journal.state.open_in_place():
+                self._in_place.start(journal.execution, action)
+
+    async def _reload(self) -> bool:
+        """Rule 5: read the row anew and let go of anchors that another session has taken over. False if the row has not
+        changed.
+        """
+        before = self._journal.row.etag if self._journal.row is not None else None
+        self._execution = None
+        await self._journal.load()
+        mine = self._still_mine(self._held)
+        self._held = mine
+        return (self._journal.row.etag if self._journal.row is not None else None) != before
+
+    def _still_mine(self, held: Sequence[Inbound]) -> list[Inbound]:
+        """Return those messages that this session was the last to consume or take over; let go of the others."""
+        mine: list[Inbound] = []
+        for inbound in held:
+            if self._journal.row is not None and self._journal.state.holder(inbound.message.id) == self.nonce:
+                mine.append(inbound)
+            else:
+                inbound.delivery.give_back(AnchorLost(f"another session has taken over message '{inbound.message.id}'"))
+        return mine
+
+    # ---- acknowledging ---------------------------------------------------------------------------------------------
+
+    async def _settle(self, batch: Sequence[Inbound], intake: Intake) -> None:
+        for inbound, verdict in _judged(batch, intake):
+            match verdict:
+                case Verdict.EARLY:
+                    await self._services.mail.send(inbound.message, due=intake.due[inbound.message.id])
+                    inbound.delivery.acknowledge()
+                case Verdict.REPEAT:
+                    inbound.delivery.acknowledge()
+                case Verdict.IRRELEVANT:
+                    await self._drop(inbound)
+                case Verdict.CONSUME | Verdict.KNOWN:
+                    pass
+
+    async def _drop(self, inbound: Inbound) -> None:
+        await self._clean(Garbage.of_message(inbound.message))
+        inbound.delivery.acknowledge()
+
+    def _release(self) -> None:
+        """Rule 2: everything is committed and sent. Acknowledge, but for the newest message while something still
+        runs in place: that one is the anchor.
+        """
+        journal = self._journal
+        alive = journal.row is not None and not journal.state.ended
+        keep = 1 if alive and (self._in_place.busy_with(journal.execution) or self._must_begin) else 0
+        while len(self._held) > keep:
+            self._held.pop(0).delivery.acknowledge()
+
+    async def _clean(self, garbage: Garbage) -> None:
+        if garbage.payloads:
+            await self._services.storage.delete_payloads(self.instance_id, garbage.payloads)
+        if garbage.segments:
+            await self._services.storage.delete_segments(self.instance_id, garbage.segments)
+
+    def _requeue(self, batch: Sequence[Inbound], outcomes: Outcomes) -> None:
+        self._inbox = [*batch, *self._inbox]
+        self._batch = []
+        self._in_place.put_back(outcomes)
+
+
+def _judged(batch: Sequence[Inbound], intake: Intake) -> list[tuple[Inbound, Verdict]]:
+    return list(zip(batch, intake.verdicts, strict=True))

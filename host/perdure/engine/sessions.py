@@ -1,0 +1,46 @@
+"""The sessions of a worker: one an instance, idle ones cached, the least recently used forgotten."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from perdure.engine.services import Services
+from perdure.engine.session import Session
+
+
+class Sessions:
+    """Finds or makes the session of an instance."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+
+    def of(self, instance_id: str) -> Session:
+        """Return the instance's session in this worker."""
+        session = self._sessions.get(instance_id)
+        if session is None:
+            session = self._sessions[instance_id] = Session(self._services, instance_id, self._forget)
+            self._shrink()
+        self._sessions.move_to_end(instance_id)
+        return session
+
+    @property
+    def active(self) -> int:
+        """How many have something in hand."""
+        return sum(not session.idle for session in self._sessions.values())
+
+    def abandon_all(self, error: BaseException) -> None:
+        """Give everything back."""
+        for session in list(self._sessions.values()):
+            session.abandon(error)
+
+    def _forget(self, session: Session) -> None:
+        if self._sessions.get(session.instance_id) is session:
+            del self._sessions[session.instance_id]
+
+    def _shrink(self) -> None:
+        surplus = len(self._sessions) - self._services.settings.cached_sessions
+        if surplus <= 0:
+            return
+        for instance_id in [each for each, session in self._sessions.items() if session.idle][:surplus]:
+            del self._sessions[instance_id]

@@ -1,0 +1,45 @@
+"""What can be tuned in the engine, with the defaults."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+
+_CORES = os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """Settings of one worker. Times in seconds."""
+
+    max_concurrent_activities: int = 10 * _CORES
+    """Activities running at once in this worker."""
+    max_concurrent_orchestrators: int = 10 * _CORES
+    """Orchestration turns being run and committed at once in this worker."""
+    cached_sessions: int = 1_000
+    """Idle instances kept in memory, suspended where they wait."""
+    invisibility: float = 60.0
+    """How long a received message stays hidden from other workers; renewed at half of it while work runs."""
+    safety_net_delay: float = 30.0
+    """When the start message of an instance that was started eagerly shows up, should its worker have died."""
+    anchor_budget: float = 60.0
+    """How long one message may anchor a chain of activities in place; well under the Functions host's timeout."""
+    short_timer: float = 3.0
+    """Timers up to this long are waited for in place: queue delays are whole seconds on Azure."""
+    max_deliveries: int = 5
+    """Deliveries after which a message is poisoned; the Functions host's maxDequeueCount."""
+    fail_on_non_determinism: bool = False
+    """Fail an orchestration whose code no longer fits its history, rather than block it until corrected code comes."""
+    unknown_function_tries: int = 6
+    """How often an orchestration waits (with growing delay) for a deployment that knows its function."""
+    tail_turns: int = 200
+    """Turns in a row's tail before they are sealed; a table row takes 252 properties."""
+    tail_bytes: int = 512 * 1024
+    """Bytes in a row's tail before they are sealed; a table row takes 1 MiB."""
+    turn_bytes: int = 60 * 1024
+    """Largest turn written into a row; a table property takes 64 KiB."""
+
+
+LONGEST_DELAY = timedelta(days=7)
+"""Azure Queue Storage hides a message for at most this long."""

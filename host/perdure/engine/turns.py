@@ -1,0 +1,221 @@
+"""Making a commit out of the events of a turn: the orchestrator decides, large data moves out of the way, actions get
+their place, and the row's columns follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec import UNSET
+
+from perdure.core.actions import (
+    Action,
+    ContinuedAsNew,
+    EventSent,
+    OrchestrationCompleted,
+    SubOrchestrationScheduled,
+    TaskScheduled,
+)
+from perdure.core.data import to_json
+from perdure.core.failure import failure_of
+from perdure.core.history import Event, ExecutionStarted, ExecutionTerminated, Turn
+from perdure.core.outbox import execution_of
+from perdure.core.replay import Decision
+from perdure.core.status import OrchestrationRuntimeStatus
+from perdure.engine.executor import Execution
+from perdure.engine.journal import Change, Columns, Generation, Journal
+from perdure.engine.payloads import PayloadDesk
+from perdure.engine.placement import Situation, place
+from perdure.engine.services import Services
+
+
+class Making(msgspec.Struct, frozen=True):
+    """Circumstances of a turn in the making."""
+
+    commit: str
+    session: str
+    consumed: list[str]
+    anchors: list[str]
+    anchor_age: float
+    """Seconds since the newest of those messages came."""
+
+
+class Made(msgspec.Struct, frozen=True):
+    """A turn ready to be committed."""
+
+    change: Change
+    turns: list[Turn]
+    """Whose sends are due once the change is durable."""
+    execution: Execution | None
+    """The suspended orchestrator, standing behind the change; None if it has ended."""
+
+
+class TurnMaker:
+    """Makes the turns of one worker's sessions."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def make(
+        self, journal: Journal, execution: Execution | None, events: Sequence[Event], making: Making
+    ) -> Made:
+        """Let the orchestrator take in `events`.
+
+        Args:
+            journal: the instance.
+            execution: its suspended orchestrator, or None to take it through its history first.
+            events: what the turn takes in.
+            making: see there.
+
+        Raises:
+            UnknownFunctionError, NonDeterminismError: the orchestrator can't go on.
+            PayloadMissing: a payload is gone: purged, or the journal is behind.
+        """
+        now = self._services.clock.now()
+        events = _beginning(journal, events)
+        if execution is None:
+            state = journal.state
+            execution = await self._services.executor.open(journal.instance, journal.execution, state.turns)
+        decision = await execution.advance(now, events)
+        turn = await self._record(journal.instance_id, journal.state.generation, events, decision, making)
+        change = _change(journal, turn, decision, now)
+        if change.generation is not None:
+            return await self._next_generation(journal, turn, change, making)
+        return Made(change, [turn], None if journal_ends(turn) else execution)
+
+    async def fail(self, journal: Journal, events: Sequence[Event], making: Making, error: Exception) -> Made:
+        """End the instance as failed, without its orchestrator."""
+        now = self._services.clock.now()
+        failure = failure_of(error)
+        last = OrchestrationCompleted(OrchestrationRuntimeStatus.Failed, to_json(str(failure)), failure)
+        decision = Decision(at=now, actions=[last], custom_status=UNSET, unconsumed=[])
+        turn = await self._record(journal.instance_id, journal.state.generation, events, decision, making)
+        return Made(_change(journal, turn, decision, now), [turn], None)
+
+    async def _record(
+        self, instance_id: str, generation: int, events: Sequence[Event], decision: Decision, making: Making
+    ) -> Turn:
+        services = self._services
+        situation = Situation(
+            now=services.clock.now(),
+            anchor_age=making.anchor_age,
+            anchor_budget=services.settings.anchor_budget,
+            activities_free=services.runner.has_room,
+            short_timer=services.settings.short_timer,
+        )
+        actions = place(await _offloaded(services.payloads, instance_id, decision.actions), situation)
+        return Turn(
+            commit=making.commit,
+            session=making.session,
+            generation=generation,
+            at=decision.at,
+            consumed=making.consumed,
+            anchors=making.anchors,
+            events=list(events),
+            actions=actions,
+        )
+
+    async def _next_generation(self, journal: Journal, ending: Turn, change: Change, making: Making) -> Made:
+        """Begin the next generation in the same commit, unless it continues as new at once: then with the next one,
+        so that a loop of them can't grow a commit without bound.
+        """
+        assert change.generation is not None  # noqa: S101 - the caller's reason to call
+        record = change.generation.carried[-1:]
+        unstarted = Made(change, record, None)
+        generation = ending.generation + 1
+        instance = msgspec.structs.replace(
+            journal.instance,
+            generation=generation,
+            input=change.generation.input,
+            version=change.generation.version,
+        )
+        execution = await self._services.executor.open(instance, execution_of(instance.execution_id, generation), [])
+        events: list[Event] = [ExecutionStarted(), *change.generation.waiting_events]
+        decision = await execution.advance(ending.at, events)
+        if any(isinstance(action, ContinuedAsNew) for action in decision.actions):
+            return unstarted
+        anchors = list(dict.fromkeys([*making.consumed, *making.anchors]))
+        second = msgspec.structs.replace(making, consumed=[], anchors=anchors)
+        turn = await self._record(instance.instance_id, generation, events, decision, second)
+        columns = _columns(turn, decision, self._services.clock.now())
+        if columns.custom_status is UNSET:
+            columns.custom_status = change.columns.custom_status
+        columns.reason = change.columns.reason
+        both = Change(commit=change.commit, turn=turn, columns=columns, generation=change.generation)
+        return Made(both, [*record, turn], None if journal_ends(turn) else execution)
+
+
+def take_over_record(journal: Journal, making: Making, now: datetime) -> Turn:
+    """Return the record by which a session takes over messages that an earlier turn has consumed."""
+    state = journal.state
+    return Turn(
+        commit=making.commit,
+        session=making.session,
+        generation=state.generation,
+        at=state.turns[-1].at if state.turns else now,
+        consumed=making.consumed,
+        anchors=making.anchors,
+        events=[],
+        actions=[],
+    )
+
+
+def journal_ends(turn: Turn) -> bool:
+    """Whether the instance ends with this turn."""
+    return any(isinstance(action, OrchestrationCompleted) for action in turn.actions)
+
+
+def _beginning(journal: Journal, events: Sequence[Event]) -> list[Event]:
+    """Put the start of a generation, and what waited for it, before its first events."""
+    if journal.state.started or any(isinstance(event, ExecutionTerminated) for event in events):
+        return list(events)
+    return [ExecutionStarted(), *journal.state.waiting_events, *events]
+
+
+def _columns(turn: Turn, decision: Decision, now: datetime) -> Columns:
+    columns = Columns(updated_at=now, status=OrchestrationRuntimeStatus.Running, custom_status=decision.custom_status)
+    last = turn.actions[-1] if turn.actions else None
+    if isinstance(last, OrchestrationCompleted):
+        columns.status = last.status
+        columns.completed_at = now
+        columns.output = last.output
+        columns.failure = UNSET if last.failure is None else msgspec.json.encode(last.failure).decode()
+    return columns
+
+
+def _change(journal: Journal, turn: Turn, decision: Decision, now: datetime) -> Change:
+    columns = _columns(turn, decision, now)
+    if journal.instance.reason is not None:
+        columns.reason = None
+    last = turn.actions[-1] if turn.actions else None
+    if not isinstance(last, ContinuedAsNew):
+        return Change(commit=turn.commit, turn=turn, columns=columns)
+    generation = Generation(
+        input=last.input,
+        version=last.new_version or journal.instance.version,
+        carried=journal.state.records(turn, now),
+        waiting_events=decision.unconsumed if last.save_events else [],
+    )
+    return Change(commit=turn.commit, turn=None, columns=columns, generation=generation)
+
+
+async def _offloaded(payloads: PayloadDesk, owner: str, actions: Sequence[Action]) -> list[Action]:
+    """Replace large data by references; each payload belongs to the instance that its datum is for."""
+    light: list[Action] = []
+    for action in actions:
+        match action:
+            case TaskScheduled() | ContinuedAsNew():
+                light.append(msgspec.structs.replace(action, input=await payloads.offload(owner, action.input)))
+            case SubOrchestrationScheduled():
+                datum = await payloads.offload(action.instance_id, action.input)
+                light.append(msgspec.structs.replace(action, input=datum))
+            case EventSent():
+                datum = await payloads.offload(action.instance_id, action.data)
+                light.append(msgspec.structs.replace(action, data=datum))
+            case OrchestrationCompleted():
+                light.append(msgspec.structs.replace(action, output=await payloads.offload(owner, action.output)))
+            case _:
+                light.append(action)
+    return light

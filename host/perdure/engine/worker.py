@@ -1,0 +1,204 @@
+"""A worker: the engine of one process. Whatever receives messages hands them to it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from perdure.core.messages import ControlMessage, Overflow, Start, WorkItem
+from perdure.core.outbox import start_message_id
+from perdure.core.status import ENDED
+from perdure.engine.activities import ActivityRunner
+from perdure.engine.clock import Clock, NewId, SystemClock, new_id
+from perdure.engine.delivery import Delivery, Inbound, ticket
+from perdure.engine.dispatch import Dispatch
+from perdure.engine.executor import InProcessExecutor
+from perdure.engine.hub import HubQueues
+from perdure.engine.journal import Change, Columns, Journal
+from perdure.engine.mail import Mail
+from perdure.engine.payloads import PayloadDesk
+from perdure.engine.registry import Registry
+from perdure.engine.services import Services
+from perdure.engine.sessions import Sessions
+from perdure.engine.settings import EngineSettings
+from perdure.engine.starting import Starting
+from perdure.engine.tending import Held, tend
+from perdure.engine.work import WorkDesk
+from perdure.errors import DataError, PerdureError
+from perdure.storage.protocol import Conflict, Storage
+from perdure.storage.rows import Row
+
+_log = logging.getLogger("perdure.worker")
+
+
+class WorkerStopped(PerdureError):
+    """The worker is shutting down; the message will be delivered to another one."""
+
+
+class Worker:
+    """Runs orchestrations and activities on a task hub.
+
+    Args:
+        storage: the hub's storage.
+        registry: the app's functions.
+        settings: limits and times.
+        control_queues: how many control queues the hub has.
+        clock: source of time.
+        new_id: source of ids.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        registry: Registry,
+        settings: EngineSettings | None = None,
+        *,
+        control_queues: int = 1,
+        clock: Clock | None = None,
+        new_id: NewId = new_id,
+    ) -> None:
+        self.storage = storage
+        self.registry = registry
+        self.settings = settings or EngineSettings()
+        self.clock: Clock = clock or SystemClock()
+        self.new_id = new_id
+        self.queues = HubQueues(storage.hub, control_queues)
+        self.payloads = PayloadDesk(storage, new_id)
+        self.mail = Mail(storage, self.queues, self.clock, new_id)
+        self.starting = Starting(storage, self.clock, new_id)
+        runner = ActivityRunner(registry, self.payloads, self.settings.max_concurrent_activities)
+        dispatch = Dispatch(self.mail, self.payloads, self.starting)
+        self._runner = runner
+        self._sessions = Sessions(
+            Services(
+                storage=storage,
+                settings=self.settings,
+                clock=self.clock,
+                new_id=new_id,
+                mail=self.mail,
+                payloads=self.payloads,
+                starting=self.starting,
+                dispatch=dispatch,
+                executor=InProcessExecutor(registry, self.payloads),
+                runner=runner,
+                turn_slots=asyncio.Semaphore(self.settings.max_concurrent_orchestrators),
+            )
+        )
+        self._work = WorkDesk(storage, self.settings, runner, dispatch)
+        self._eager: set[asyncio.Task[None]] = set()
+        self._stopped = False
+
+    # ---- what deliverers call ------------------------------------------------------------------------------
+
+    async def handle_control(self, body: str, message_id: str, dequeue_count: int = 1) -> None:
+        """Process a message of a control queue. The message may be deleted when this returns, and must be delivered
+        again when it raises.
+
+        Args:
+            body: its text.
+            message_id: the queue's id of it, the same in each of its deliveries.
+            dequeue_count: how often it has been delivered, this time included.
+        """
+        message = await self.mail.open(body)
+        if isinstance(message, WorkItem | Overflow):
+            raise DataError(f"a work item is in a control queue of hub '{self.storage.hub}': {body[:200]}")
+        await self._offer(message, Delivery(message_id, dequeue_count))
+
+    async def handle_work(self, body: str, dequeue_count: int = 1) -> None:
+        """Process a work item; see `handle_control`."""
+        if self._stopped:
+            raise WorkerStopped("this worker is shutting down")
+        await self._work.handle(await self._work_item(body), dequeue_count)
+
+    async def handle_poisoned_work(self, body: str) -> None:
+        """A work item has used up its deliveries: its activities fail."""
+        await self._work.give_up(await self._work_item(body), self.settings.max_deliveries)
+
+    async def handle_poisoned_control(self, body: str) -> None:
+        """A control message has used up its deliveries: park it where an operator finds it, and let the instance say
+        so. If the process dies between the two, the message comes again and is parked twice.
+        """
+        await self.storage.send(self.queues.parked, body)
+        message = await self.mail.open(body)
+        if not isinstance(message, WorkItem | Overflow):
+            await self._explain(
+                message.to,
+                f"a message could not be processed in {self.settings.max_deliveries} deliveries and was moved to queue "
+                f"'{self.queues.parked}' (message '{message.id}'); the log of the worker says why",
+            )
+
+    # ---- starting in this process --------------------------------------------------------------------------
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a new instance would be run here at once."""
+        return not self._stopped and self._sessions.active < self.settings.max_concurrent_orchestrators
+
+    async def start(self, row: Row) -> None:
+        """Queue the start message of an instance whose row has been inserted; begin it here at once if there is room.
+
+        The message of an instance begun here stays invisible as a safety net: if this process dies, it shows up.
+        """
+        instance = row.instance
+        message = Start(
+            to=instance.instance_id, id=start_message_id(instance.execution_id), execution_id=instance.execution_id
+        )
+        if instance.start_at is not None or not self.has_room:
+            await self.mail.send(message, due=instance.start_at)
+            return
+        fresh_at = ticket()
+        delay = self.settings.safety_net_delay
+        sent = await self.mail.send(message, delay=delay)
+        if row.etag:
+            self._sessions.of(instance.instance_id).adopt_new(row, fresh_at)
+        work = self._offer(message, Delivery(sent.message_id))
+        held = Held(self.mail.queue_of(message), sent.message_id, sent.receipt)
+        task = asyncio.create_task(tend(self.storage, self.clock, held, work, invisibility=delay))
+        self._eager.add(task)
+        task.add_done_callback(self._eager_ended)
+
+    # ---- life ----------------------------------------------------------------------------------------------
+
+    async def create_hub(self) -> None:
+        """Create the hub's tables, container and queues if they don't exist."""
+        await asyncio.gather(self.storage.create(), *(self.storage.create_queue(queue) for queue in self.queues.all))
+
+    async def stop(self) -> None:
+        """Give everything back and stop; nothing is acknowledged that is not done."""
+        self._stopped = True
+        self._sessions.abandon_all(WorkerStopped("this worker is shutting down"))
+        if self._eager:
+            await asyncio.wait(self._eager)
+        self._runner.close()
+
+    # ---- its own -------------------------------------------------------------------------------------------
+
+    async def _offer(self, message: ControlMessage, delivery: Delivery) -> None:
+        if self._stopped:
+            raise WorkerStopped("this worker is shutting down")
+        self._sessions.of(message.to).offer(Inbound(message, delivery, self.clock.now()))
+        await delivery.settled()
+
+    async def _work_item(self, body: str) -> WorkItem:
+        message = await self.mail.open(body)
+        if not isinstance(message, WorkItem):
+            raise DataError(f"a control message is in the work item queue of hub '{self.storage.hub}': {body[:200]}")
+        return message
+
+    async def _explain(self, instance_id: str, reason: str) -> None:
+        """Write into the instance's row why it makes no progress."""
+        while True:
+            journal = Journal(self.storage, instance_id, self.settings)
+            await journal.load()
+            if journal.row is None or journal.instance.status in ENDED:
+                return
+            try:
+                await journal.commit(Change(commit=self.new_id(), turn=None, columns=Columns(reason=reason)))
+            except Conflict:
+                continue
+            return
+
+    def _eager_ended(self, task: asyncio.Task[None]) -> None:
+        self._eager.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.warning("a start will be taken up by its safety net: %s", error)
