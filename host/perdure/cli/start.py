@@ -1,0 +1,74 @@
+"""`perdure start`: run the Function app in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from perdure.local.options import HostOptions
+
+
+def start(
+    *,
+    app_dir: Annotated[
+        Path, typer.Option("--app-dir", help="The Function app's folder.", show_default="the current folder")
+    ] = Path(),
+    port: Annotated[
+        int | None, typer.Option("--port", "-p", min=0, max=65535, help="Port to listen on.", show_default="7071")
+    ] = None,
+    address: Annotated[str, typer.Option("--address", help="Address to listen on.")] = "127.0.0.1",
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage",
+            metavar="embedded|azurite",
+            help="Where AzureWebJobsStorage points: a file under .perdure, or Azurite (started if none listens).",
+            show_default="the app's own setting",
+        ),
+    ] = None,
+    reload: Annotated[
+        bool, typer.Option("--reload/--no-reload", help="Restart the functions when a file changes.")
+    ] = True,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show more of what the host does.")] = False,
+    invisibility: Annotated[
+        float,
+        typer.Option(
+            "--invisibility",
+            envvar="PERDURE_INVISIBILITY",
+            min=1,
+            max=604800,
+            help="Seconds for which a queue message taken by a process that died stays hidden.",
+        ),
+    ] = 60,
+) -> None:
+    """Run the Function app in the current folder."""
+    import os
+
+    from perdure.local.app_folder import check_app_folder
+    from perdure.local.exit_codes import FAILED, START_FAILED
+    from perdure.local.storage_choice import chosen_storage, parse_storage_choice
+
+    options = HostOptions(
+        app_dir=app_dir.resolve(),
+        port=port,
+        address=address,
+        verbose=verbose,
+        invisibility=invisibility,
+        storage=parse_storage_choice(storage),
+    )
+    check_app_folder(options.app_dir)
+    with chosen_storage(options.storage, options.app_dir, os.environ):
+        code = _run(options, reload=reload)
+    raise typer.Exit(FAILED if code == START_FAILED else code)
+
+
+def _run(options: HostOptions, *, reload: bool) -> int:
+    if reload:
+        from perdure.local.supervisor import Supervisor
+
+        return Supervisor(options).run()
+    from perdure.local.process import run_host
+
+    return run_host(options)
