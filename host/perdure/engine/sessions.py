@@ -19,8 +19,8 @@ class Sessions:
         """Return the instance's session in this worker."""
         session = self._sessions.get(instance_id)
         if session is None:
-            session = self._sessions[instance_id] = Session(self._services, instance_id, self._forget)
             self._shrink()
+            session = self._sessions[instance_id] = Session(self._services, instance_id, self._forget)
         self._sessions.move_to_end(instance_id)
         return session
 
@@ -39,7 +39,7 @@ class Sessions:
             del self._sessions[session.instance_id]
 
     def _shrink(self) -> None:
-        surplus = len(self._sessions) - self._services.settings.cached_sessions
+        surplus = len(self._sessions) + 1 - self._services.settings.cached_sessions
         if surplus <= 0:
             return
         for instance_id in [each for each, session in self._sessions.items() if session.idle][:surplus]:

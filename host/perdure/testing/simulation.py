@@ -1,0 +1,282 @@
+"""Simulation: the real engine, several workers, storage in memory, virtual time. One seed decides everything.
+
+At every storage call a worker may die, before the call or after it took effect; answers get lost; messages come again
+while their handler lives. A run with the same seed is the same run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from perdure.engine.hub import HubQueues
+from perdure.engine.registry import Registry
+from perdure.engine.settings import EngineSettings
+from perdure.engine.tending import Held, tend
+from perdure.engine.worker import Worker
+from perdure.storage.memory import MemoryStorage, MemoryStore
+from perdure.storage.protocol import Conflict, Storage, StorageUnavailable
+from perdure.testing.virtual_time import EPOCH, VirtualClock, VirtualTimeLoop
+
+T = TypeVar("T")
+
+_RESTART_AFTER = (0.5, 20.0)
+_TRANSPORT_TRIES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """How much goes wrong, as probabilities a storage call."""
+
+    crash: float = 0.01
+    """The worker dies: half of the times before the call, half after it took effect."""
+    lost_answer: float = 0.03
+    """The answer is lost, before or after the call took effect; the transport tries again, a few times."""
+    slow: float = 0.5
+    """The call takes up to 50 ms rather than no time."""
+    unrenewed: float = 0.2
+    """A message is not renewed while its handler lives, and so comes again under it (a message, not a call)."""
+    quiet_after: float = 1_500.0
+    """Virtual seconds after which nothing goes wrong any more, so that every run comes to an end."""
+
+
+class WorkerKilled(BaseException):
+    """Raised in the tasks of a dead worker, whatever they still try."""
+
+
+class SimulatedStorage:
+    """`Storage` as one worker sees it: slow, forgetful, and gone when the worker is dead."""
+
+    def __init__(self, simulation: Simulation, life: Life) -> None:
+        self._simulation = simulation
+        self._life = life
+        self._inner = simulation.storage
+        self.hub = self._inner.hub
+        self.max_message_bytes = self._inner.max_message_bytes
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        method = getattr(self._inner, name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            return await self._simulation.call(self._life, name, lambda: method(*args, **kwargs))
+
+        return call
+
+
+class Life:
+    """One life of a worker, from its start to its crash."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.alive = True
+        self.engine: Worker | None = None
+        self.context = contextvars.copy_context()
+        self.tasks: dict[asyncio.Task[Any], None] = {}
+
+
+_living: contextvars.ContextVar[Life | None] = contextvars.ContextVar("living", default=None)
+
+
+class Simulation:
+    """A hub with workers, under faults.
+
+    Args:
+        seed: decides everything that happens.
+        registry: makes the functions of a worker; called anew for each life of each worker.
+        workers: how many there are.
+        faults: how much goes wrong.
+        settings: of the engine.
+        invisibility: of received messages, in seconds.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        registry: Callable[[Simulation], Registry],
+        *,
+        workers: int = 3,
+        faults: Faults | None = None,
+        settings: EngineSettings | None = None,
+        invisibility: float = 10.0,
+    ) -> None:
+        self.seed = seed
+        self.random = random.Random(seed)
+        self.faults = faults or Faults()
+        self.loop = VirtualTimeLoop()
+        self.store = MemoryStore()
+        self.storage: Storage = MemoryStorage("simulated", store=self.store, clock=self._epoch_seconds)
+        self.clock = VirtualClock(self.loop)
+        self.crashes = 0
+        self.calls = 0
+        self.after_call: list[Callable[[str], None]] = []
+        """Called with a method's name after each storage call that took effect: observers look at the store here."""
+        self._registry = registry
+        self._workers = workers
+        self._invisibility = invisibility
+        self._settings = replace(settings or EngineSettings(), max_deliveries=1_000_000)
+        self._lives: list[Life] = []
+
+    # ---- running -----------------------------------------------------------------------------------------------
+
+    def run(self, scenario: Coroutine[Any, Any, None]) -> None:
+        """Run `scenario`, the part of the clients, beside the workers until it returns."""
+        self.loop.set_task_factory(self._make_task)
+        self.loop.set_exception_handler(self._loop_error)
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_until_complete(self._main(scenario))
+        finally:
+            for life in self._lives:
+                self._kill(life)
+            self._cancel_all()
+            asyncio.set_event_loop(None)
+            self.loop.close()
+
+    async def request(self, serve: Callable[[Worker], Coroutine[Any, Any, T]]) -> T:
+        """Let some worker serve a client's request; the client tries again if that worker dies or can't."""
+        while True:
+            life = self.random.choice(self._lives)
+            if life.alive and life.engine is not None:
+                task = self.loop.create_task(serve(life.engine), context=life.context)
+                await asyncio.wait([task])
+                if not task.cancelled() and not isinstance(task.exception(), WorkerKilled | StorageUnavailable):
+                    return task.result()
+            await asyncio.sleep(self.random.uniform(0, 2))
+
+    async def _main(self, scenario: Coroutine[Any, Any, None]) -> None:
+        await self.storage.create()
+        for queue in HubQueues(self.storage.hub).all:
+            await self.storage.create_queue(queue)
+        for number in range(self._workers):
+            self._begin_life(f"worker-{number}")
+        await scenario
+
+    def _engine(self, life: Life) -> Worker:
+        storage: Any = SimulatedStorage(self, life)
+        return Worker(
+            storage, self._registry(self), self._settings, clock=self.clock, new_id=lambda: f"{self._bits(128):032x}"
+        )
+
+    def _bits(self, count: int) -> int:
+        return self.random.getrandbits(count)
+
+    # ---- faults ------------------------------------------------------------------------------------------------
+
+    async def call(self, life: Life, name: str, method: Callable[[], Awaitable[Any]]) -> Any:
+        """Make a storage call for a worker, as a careless world would."""
+        for _ in range(_TRANSPORT_TRIES):
+            await self._pause(life)
+            fate = self.random.random() if self.loop.time() < self.faults.quiet_after else 1.0
+            crash, lost = self.faults.crash, self.faults.lost_answer
+            if fate < crash / 2:
+                self._crash(life)
+            if crash <= fate < crash + lost / 2:
+                continue
+            error: Conflict | None = None
+            result: Any = None
+            try:
+                result = await method()
+            except Conflict as conflict:
+                error = conflict
+            self.calls += 1
+            for observe in self.after_call:
+                observe(name)
+            if crash / 2 <= fate < crash:
+                self._crash(life)
+            if crash + lost / 2 <= fate < crash + lost:
+                continue
+            await self._pause(life)
+            if error is not None:
+                raise error
+            return result
+        raise StorageUnavailable(f"{name}: no answer")
+
+    async def _pause(self, life: Life) -> None:
+        await asyncio.sleep(self.random.uniform(0, 0.05) if self.random.random() < self.faults.slow else 0)
+        if not life.alive:
+            raise WorkerKilled
+
+    def _crash(self, life: Life) -> None:
+        self.crashes += 1
+        self._kill(life)
+        name = life.name
+        self.loop.call_later(self.random.uniform(*_RESTART_AFTER), lambda: self._begin_life(name))
+        raise WorkerKilled
+
+    def _kill(self, life: Life) -> None:
+        life.alive = False
+        for task in list(life.tasks):
+            task.cancel()
+
+    # ---- workers -----------------------------------------------------------------------------------------------
+
+    def _begin_life(self, name: str) -> None:
+        life = Life(name)
+        self._lives = [other for other in self._lives if other.alive] + [life]
+        life.context.run(_living.set, life)
+        self.loop.create_task(self._live(life), context=life.context)
+
+    async def _live(self, life: Life) -> None:
+        life.engine = engine = self._engine(life)
+        control = engine.queues.control[0]
+        await asyncio.gather(
+            self._pump(engine, control, lambda body, key, count: engine.handle_control(body, key, count)),
+            self._pump(engine, engine.queues.work, lambda body, _, count: engine.handle_work(body, count)),
+        )
+
+    async def _pump(self, engine: Worker, queue: str, handle: Callable[[str, str, int], Awaitable[None]]) -> None:
+        while True:
+            try:
+                messages = await engine.storage.receive(queue, count=4, invisibility=self._invisibility)
+            except StorageUnavailable:
+                messages = []
+            self.random.shuffle(messages)
+            for message in messages:
+                work = handle(message.body, message.message_id, message.dequeue_count)
+                renewed = self.random.random() >= self.faults.unrenewed
+                held = Held(queue, message.message_id, message.receipt)
+                self.loop.create_task(
+                    tend(
+                        engine.storage,
+                        engine.clock,
+                        held,
+                        work,
+                        invisibility=self._invisibility if renewed else 1e6,
+                        retry_after=self.random.uniform(0, 3),
+                    )
+                )
+            await asyncio.sleep(self.random.uniform(0.1, 2.0) if messages else 2.0)
+
+    # ---- the loop's own ----------------------------------------------------------------------------------------
+
+    def _make_task(
+        self, loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **options: Any
+    ) -> asyncio.Task[Any]:
+        context: contextvars.Context | None = options.get("context")
+        life = context.get(_living) if context is not None and _living in context else _living.get()
+        task = asyncio.Task(coro, loop=loop, **options)
+        if life is not None:
+            life.tasks[task] = None
+            task.add_done_callback(lambda done: life.tasks.pop(done, None))
+            if not life.alive:
+                task.cancel()
+        return task
+
+    def _loop_error(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if error is not None and not isinstance(error, WorkerKilled | StorageUnavailable):
+            self.loop.default_exception_handler(context)
+
+    def _cancel_all(self) -> None:
+        pending = asyncio.all_tasks(self.loop)
+        for task in pending:
+            task.cancel()
+        if pending:
+            self.loop.run_until_complete(asyncio.wait(pending, timeout=100))
+
+    def _epoch_seconds(self) -> float:
+        return EPOCH.timestamp() + self.loop.time()

@@ -1,0 +1,196 @@
+"""Orchestrations that the simulation runs, and what each must come to.
+
+Activities write into the simulation's ledger, so that a run that history does not explain is seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Generator
+from datetime import timedelta
+from typing import Any
+
+from perdure.core.context import OrchestrationContext
+from perdure.core.failure import TaskFailedError
+from perdure.core.retry import RetryPolicy
+from perdure.engine.registry import Registry, activity_context
+from perdure.testing import Simulation
+
+LARGE = 40_000
+Orchestrator = Generator[Any, Any, Any]
+
+
+def chain(context: OrchestrationContext) -> Orchestrator:
+    total = 0
+    for step in range(6):
+        total = yield context.call_activity("add", [total, step])
+    return total
+
+
+async def fan(context: OrchestrationContext) -> int:
+    first = await context.task_all([context.call_activity("add", [n, 1]) for n in range(6)])
+    middle = await context.call_activity("add", [sum(first), 0])
+    last = await context.task_all([context.call_activity("add", [middle, n]) for n in range(3)])
+    return sum(last)
+
+
+def timers(context: OrchestrationContext) -> Orchestrator:
+    began = context.current_utc_datetime
+    yield context.call_activity("add", [0, 0])
+    yield context.create_timer(timedelta(seconds=20))
+    yield context.create_timer(timedelta(seconds=1))
+    long = context.create_timer(timedelta(seconds=200))
+    winner = yield context.task_any([context.call_activity("add", [1, 1]), long])
+    assert winner is not long
+    long.cancel()
+    assert context.current_utc_datetime - began >= timedelta(seconds=21)
+    return "slept"
+
+
+def race(context: OrchestrationContext) -> Orchestrator:
+    """An event against an activity: either may win, and the code goes different ways."""
+    yield context.call_activity("add", [0, 0])
+    event = context.wait_for_external_event("go")
+    activity = context.call_activity("add", [20, 2])
+    winner = yield context.task_any([event, activity])
+    way = "event" if winner is event else "activity"
+    number = yield context.call_activity("add", [1, len(way)])
+    yield context.task_all([event, activity])
+    return [event.result, activity.result, number == 1 + len(way)]
+
+
+async def parent(context: OrchestrationContext) -> list[Any]:
+    one = await context.call_activity("add", [0, 1])
+    first = await context.call_sub_orchestrator("chain")
+    both = await context.task_all([context.call_sub_orchestrator("fan"), context.call_sub_orchestrator("retried")])
+    return [one, first, both]
+
+
+def eternal(context: OrchestrationContext) -> Orchestrator:
+    """Continues as new four times, each time after an activity, a message to another instance and a short timer."""
+    count = context.get_input()
+    yield context.call_activity("add", [count, 0])
+    context.send_event("counting", "tick", count)
+    yield context.create_timer(timedelta(seconds=1))
+    if count < 4:
+        context.continue_as_new(count + 1)
+        return None
+    return count
+
+
+async def counting(context: OrchestrationContext) -> int:
+    seen = [await context.wait_for_external_event("tick") for _ in range(5)]
+    return sum(seen)
+
+
+def spinning(context: OrchestrationContext) -> Orchestrator:
+    """Continues as new without waiting for anything, then once more after an activity."""
+    count = context.get_input()
+    if count < 5:
+        context.continue_as_new(count + 1)
+        return None
+    return (yield context.call_activity("add", [count, 0]))
+
+
+def buffered(context: OrchestrationContext) -> Orchestrator:
+    """Takes one event a generation; the others must survive continue-as-new."""
+    seen = context.get_input()
+    event = yield context.wait_for_external_event("n")
+    yield context.call_activity("add", [event, 0])
+    seen = sorted([*seen, event])
+    if len(seen) < 4:
+        context.continue_as_new(seen)
+        return None
+    return seen
+
+
+def retried(context: OrchestrationContext) -> Orchestrator:
+    policy = RetryPolicy(timedelta(seconds=1), 3, backoff_coefficient=4)
+    try:
+        yield context.call_activity("fail", None, retry_policy=policy)
+    except TaskFailedError as error:
+        return error.error_type
+    return None
+
+
+def large(context: OrchestrationContext) -> Orchestrator:
+    text = yield context.call_activity("repeat", context.get_input())
+    echoed = yield context.call_sub_orchestrator("echo", text)
+    return len(echoed) + len(text)
+
+
+def echo(context: OrchestrationContext) -> Orchestrator:
+    yield context.create_timer(timedelta(seconds=2))
+    return context.get_input()
+
+
+def waiting(context: OrchestrationContext) -> Orchestrator:
+    try:
+        yield context.wait_for_external_event("never", timeout=timedelta(seconds=30))
+    except TimeoutError:
+        return "timed out"
+    return None
+
+
+STARTS: dict[str, tuple[str, Any, Any]] = {
+    "chain": ("chain", None, 15),
+    "fan": ("fan", None, 3 * 21 + 3),
+    "timers": ("timers", None, "slept"),
+    "racing": ("race", None, ["v", 22, True]),
+    "parent": ("parent", None, [1, 15, [66, "ValueError"]]),
+    "eternal": ("eternal", 0, 4),
+    "counting": ("counting", None, 10),
+    "spinning": ("spinning", 0, 5),
+    "buffered": ("buffered", [], [0, 1, 2, 3]),
+    "large": ("large", "ab", 2 * LARGE),
+    "waiting": ("waiting", None, "timed out"),
+}
+"""Instance id -> orchestrator, input, output."""
+
+ORCHESTRATORS = [
+    chain, fan, timers, race, parent, eternal, counting, spinning, buffered, retried, large, echo, waiting,
+]  # fmt: skip
+
+
+class Ledger:
+    """What activities did: one entry each time one was begun, by idempotency key and name."""
+
+    def __init__(self) -> None:
+        self.begun: Counter[tuple[str, str]] = Counter()
+        self.unexplained: list[str] = []
+        self.scheduled: set[tuple[str, str]] = set()
+
+    def write(self) -> None:
+        call = activity_context()
+        entry = (call.idempotency_key, call.name)
+        self.begun[entry] += 1
+        if entry not in self.scheduled:
+            self.unexplained.append(f"{call.name} of {call.idempotency_key} ran before history knew of it")
+
+
+def registry_of(simulation: Simulation, ledger: Ledger) -> Registry:
+    registry = Registry()
+    for orchestrator in ORCHESTRATORS:
+        registry.orchestrators.add(orchestrator.__name__, orchestrator)
+
+    async def work() -> None:
+        ledger.write()
+        longest = 25.0 if simulation.random.random() < 0.1 else 2.0
+        await asyncio.sleep(simulation.random.uniform(0, longest))
+
+    async def add(numbers: list[int]) -> int:
+        await work()
+        return sum(numbers)
+
+    async def fail(_: None) -> None:
+        await work()
+        raise ValueError("as expected")
+
+    async def repeat(text: str) -> str:
+        await work()
+        return text * (LARGE // len(text))
+
+    for activity in (add, fail, repeat):
+        registry.activities.add(activity.__name__, activity)
+    return registry

@@ -1,0 +1,77 @@
+"""Watches the store of a simulation after every call, and tells what must never be seen there."""
+
+from __future__ import annotations
+
+from perdure.core.actions import OrchestrationCompleted, TaskScheduled
+from perdure.core.codec import decode_turns
+from perdure.core.history import (
+    EventRaised,
+    SubOrchestrationCompleted,
+    SubOrchestrationFailed,
+    TaskCompleted,
+    TaskFailed,
+    TimerFired,
+    Turn,
+)
+from perdure.core.outbox import execution_of
+from perdure.core.status import ENDED
+from perdure.storage.memory import MemoryStore
+from perdure.storage.rows import Row
+from tests.simulation.corpus import Ledger
+
+_OUTCOMES = (TaskCompleted, TaskFailed, TimerFired, SubOrchestrationCompleted, SubOrchestrationFailed)
+
+
+class Observer:
+    """Reads every turn once, when it has become durable."""
+
+    def __init__(self, store: MemoryStore, ledger: Ledger) -> None:
+        self.wrong: list[str] = []
+        self._store = store
+        self._ledger = ledger
+        self._seen: set[tuple[str, str, int]] = set()
+        self._outcomes: set[tuple[str, int]] = set()
+        self._events: set[tuple[str, str]] = set()
+        self._ended: set[str] = set()
+
+    def __call__(self, method: str) -> None:
+        if method not in ("merge", "replace"):
+            return
+        for hub in self._store.hubs.values():
+            for instance_id, row in hub.rows.items():
+                self._look(instance_id, row, hub.segments)
+
+    def _look(self, instance_id: str, row: Row, segments: dict[tuple[str, str], bytes]) -> None:
+        key = (instance_id, row.etag, 0)
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        turns = [turn for name in row.segments for turn in decode_turns(segments[instance_id, name])]
+        turns += [turn for entry in row.tail for turn in decode_turns(entry)]
+        for turn in turns:
+            mark = (instance_id, turn.commit, turn.generation)
+            if mark not in self._seen:
+                self._seen.add(mark)
+                self._read(instance_id, row, turn)
+        ended = any(isinstance(action, OrchestrationCompleted) for turn in turns for action in turn.actions)
+        if ended != (row.instance.status in ENDED):
+            self.wrong.append(f"{instance_id}: status {row.instance.status} and history differ")
+
+    def _read(self, instance_id: str, row: Row, turn: Turn) -> None:
+        execution = execution_of(row.instance.execution_id, turn.generation)
+        if instance_id in self._ended and turn.events:
+            self.wrong.append(f"{instance_id}: a turn after the end")
+        for action in turn.actions:
+            if isinstance(action, TaskScheduled):
+                self._ledger.scheduled.add((f"{instance_id}/{execution}/{action.no}", action.name))
+            if isinstance(action, OrchestrationCompleted):
+                self._ended.add(instance_id)
+        for event in turn.events:
+            if isinstance(event, _OUTCOMES):
+                if (execution, event.no) in self._outcomes:
+                    self.wrong.append(f"{instance_id}: outcome of #{event.no} recorded twice")
+                self._outcomes.add((execution, event.no))
+            if isinstance(event, EventRaised):
+                if (execution, event.id) in self._events:
+                    self.wrong.append(f"{instance_id}: event {event.id} recorded twice")
+                self._events.add((execution, event.id))

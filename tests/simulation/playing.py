@@ -1,0 +1,106 @@
+"""Plays the corpus through a simulation and checks everything that must hold afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from perdure.core.data import payload_of
+from perdure.core.messages import RaiseEvent, Start
+from perdure.core.outbox import start_message_id
+from perdure.core.status import ENDED
+from perdure.engine.deleting import delete_instance
+from perdure.engine.settings import EngineSettings
+from perdure.engine.worker import Worker
+from perdure.storage.rows import InstanceQuery
+from perdure.testing import Faults, Simulation
+from tests.simulation.corpus import STARTS, Ledger, registry_of
+from tests.simulation.observer import Observer
+
+SETTINGS = EngineSettings(tail_turns=4, cached_sessions=4, anchor_budget=20, safety_net_delay=15)
+LIMIT = 20_000.0
+
+
+class Play:
+    """One seed's run."""
+
+    def __init__(self, seed: int, faults: Faults | None = None) -> None:
+        self.ledger = Ledger()
+        self.simulation = Simulation(
+            seed, lambda simulation: registry_of(simulation, self.ledger), settings=SETTINGS, faults=faults
+        )
+        self.observer = Observer(self.simulation.store, self.ledger)
+        self.simulation.after_call.append(self.observer)
+        self.wrong: list[str] = []
+
+    def run(self) -> list[str]:
+        """Return what went wrong."""
+        self.simulation.run(self._clients())
+        return [*self.wrong, *self.observer.wrong, *self.ledger.unexplained]
+
+    async def _clients(self) -> None:
+        simulation = self.simulation
+        await self._start("counting")  # an event for an instance that nobody has started is rightly dropped
+        await asyncio.gather(*(self._start(instance_id) for instance_id in STARTS if instance_id != "counting"))
+        await self._raise("racing", "go", "v", "e0")
+        await asyncio.gather(*(self._raise("buffered", "n", number, f"n{number}") for number in range(4)))
+        while simulation.loop.time() < LIMIT and not await self._quiet():
+            await asyncio.sleep(10)
+        await self._check()
+
+    async def _start(self, instance_id: str) -> None:
+        simulation = self.simulation
+        name, value, _ = STARTS[instance_id]
+        execution_id = f"{simulation.random.getrandbits(128):032x}"
+        await asyncio.sleep(simulation.random.uniform(0, 30))
+
+        async def serve(worker: Worker) -> None:
+            row = worker.starting.row(instance_id, name, execution_id=execution_id, input_=json.dumps(value))
+            if await worker.starting.insert(row):
+                await worker.start(row)
+            else:
+                await worker.mail.send(
+                    Start(to=instance_id, id=start_message_id(execution_id), execution_id=execution_id)
+                )
+
+        await simulation.request(serve)
+
+    async def _raise(self, instance_id: str, name: str, data: Any, message_id: str) -> None:
+        message = RaiseEvent(to=instance_id, id=message_id, name=name, data=json.dumps(data))
+        await asyncio.sleep(self.simulation.random.uniform(0, 60))
+
+        async def serve(worker: Worker) -> None:
+            await worker.mail.send(message)
+
+        await self.simulation.request(serve)
+
+    async def _quiet(self) -> bool:
+        rows = self.simulation.store.hubs["simulated"].rows
+        ended = all(rows[instance_id].instance.status in ENDED for instance_id in STARTS)
+        return ended and not any(self.simulation.store.queues.values())
+
+    async def _check(self) -> None:
+        storage = self.simulation.storage
+        for instance_id, (_, _, expected) in STARTS.items():
+            row = await storage.read(instance_id)
+            assert row is not None
+            output = row.instance.output
+            if (payload := payload_of(output)) is not None:
+                output = (await storage.get_payload(instance_id, payload)).decode()
+            got = json.loads(output) if output else None
+            if row.instance.status != "Completed" or got != expected:
+                self.wrong.append(f"{instance_id}: {row.instance.status} with {got}, not {expected}")
+        for queue, messages in self.simulation.store.queues.items():
+            self.wrong += [f"left in {queue}: {message.body[:200]}" for message in messages.values()]
+        await self._purge()
+
+    async def _purge(self) -> None:
+        storage, hub = self.simulation.storage, self.simulation.store.hubs["simulated"]
+        for instance in (await storage.query(InstanceQuery(), top=1000)).instances:
+            row = await storage.read(instance.instance_id)
+            assert row is not None
+            await delete_instance(storage, row)
+        self.wrong += [f"a row of {each} is left" for each in hub.rows]
+        self.wrong += [f"a segment of {each} is left" for each, _ in hub.segments]
+        self.wrong += [f"a payload of {each} is left" for each, _ in hub.payloads]
