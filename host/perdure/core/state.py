@@ -166,9 +166,9 @@ class State:
 
 
 def _record(turn: Turn, *, has_sends: bool) -> Turn:
-    """Strip a turn to what must be known of it once its generation is over."""
-    events: list[Event] = []
-    raised = {event.id for event in turn.events if isinstance(event, EventRaised)}
+    """Strip a turn, or a record that was made of one, to what must be known of it once its generation is over."""
+    events: list[Event] = [EventRaised(event.id, "", None) for event in turn.events if isinstance(event, EventRaised)]
+    raised = {event.id for event in events if isinstance(event, EventRaised)}
     consumed = [message_id for message_id in turn.consumed if message_id in raised]
     actions: list[Action] = []
     if has_sends:
