@@ -1,5 +1,6 @@
 import pytest
-from providers import azurite_provider, memory_provider, new_hub, sqlite_provider
+
+from tests.storage.providers import azurite_provider, memory_provider, new_hub, sqlite_provider
 
 
 @pytest.fixture(params=["memory", "sqlite-file", "sqlite-memory", pytest.param("azurite", marks=pytest.mark.azurite)])

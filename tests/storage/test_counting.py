@@ -2,11 +2,11 @@ import inspect
 from unittest.mock import AsyncMock
 
 import pytest
-from providers import memory_provider, new_row
 
 from perdure.storage.counting import CountingStorage
 from perdure.storage.protocol import Conflict, Storage
 from perdure.storage.rows import InstanceQuery
+from tests.storage.providers import memory_provider, new_row
 
 
 async def test_calls_are_counted_by_method_whatever_comes_of_them():

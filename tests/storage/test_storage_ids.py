@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from providers import NOON, new_row
 
 from perdure.storage.protocol import Conflict
 from perdure.storage.rows import InstanceQuery, RowUpdate
+from tests.storage.providers import NOON, new_row
 
 AWKWARD = [
     *("a/b", "a\\b", "a#b", "a?b", "a%b", "a%2Fb", "a%252Fb", "a'b", "a''b", 'a"b', "a^b", "a|b", "a:b", "a~b", "a~sb"),

@@ -2,10 +2,10 @@ import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from providers import NOON, new_row
 
 from perdure.storage.protocol import Storage
 from perdure.storage.rows import Instance, InstanceQuery, RowUpdate
+from tests.storage.providers import NOON, new_row
 
 
 def hours(count: float):

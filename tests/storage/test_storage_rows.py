@@ -2,10 +2,10 @@ import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from providers import NOON, new_row
 
 from perdure.storage.protocol import Conflict
 from perdure.storage.rows import RowUpdate
+from tests.storage.providers import NOON, new_row
 
 LATER = NOON + timedelta(seconds=1, microseconds=1)
 FULL = {

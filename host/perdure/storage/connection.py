@@ -22,9 +22,9 @@ Service = Literal["blob", "queue", "table"]
 
 _SERVICES: tuple[Service, ...] = ("blob", "queue", "table")
 _PUBLIC_CLOUD = "core.windows.net"
-_AZURITE_ACCOUNT = "devstoreaccount1"
+AZURITE_ACCOUNT = "devstoreaccount1"
 # public: Azurite and the old emulator accept only this one
-_AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 _AZURITE_PORTS: dict[Service, int] = {"blob": 10000, "queue": 10001, "table": 10002}
 _WINDOWS_PATH = re.compile(r"/[A-Za-z]:[\\/]")
 
@@ -167,8 +167,8 @@ def _split(setting: str, value: str) -> dict[str, str]:
 
 def _azurite(setting: str, proxy: str | None) -> AzureConnection:
     base = (proxy or "http://127.0.0.1").rstrip("/")
-    urls = {service: f"{base}:{port}/{_AZURITE_ACCOUNT}" for service, port in _AZURITE_PORTS.items()}
-    return AzureConnection(setting, _AZURITE_ACCOUNT, AccountKey(_AZURITE_KEY), urls)
+    urls = {service: f"{base}:{port}/{AZURITE_ACCOUNT}" for service, port in _AZURITE_PORTS.items()}
+    return AzureConnection(setting, AZURITE_ACCOUNT, AccountKey(AZURITE_KEY), urls)
 
 
 def _endpoint(setting: str, parts: Mapping[str, str], service: Service) -> str | None:

@@ -135,7 +135,7 @@ class MemoryStorage:
         found = sorted(
             instance_id
             for instance_id, row in self._here.rows.items()
-            if instance_id > after and _matches(query, row.instance)
+            if instance_id > after and query.matches(row.instance)
         )
         instances = [_copy_instance(self._here.rows[instance_id].instance) for instance_id in found[:top]]
         if len(found) <= top:
@@ -266,17 +266,6 @@ def _copy_instance(instance: Instance) -> Instance:
 
 def _copy_row(row: Row) -> Row:
     return structs.replace(row, instance=_copy_instance(row.instance), segments=list(row.segments), tail=list(row.tail))
-
-
-def _matches(query: InstanceQuery, instance: Instance) -> bool:
-    return (
-        not instance.deleting
-        and instance.kind == query.kind
-        and instance.instance_id.startswith(query.id_prefix)
-        and (not query.statuses or instance.status in query.statuses)
-        and (query.created_from is None or instance.created_at >= query.created_from)
-        and (query.created_to is None or instance.created_at <= query.created_to)
-    )
 
 
 def _get(pieces: dict[tuple[str, str], bytes], instance_id: str, name: str) -> bytes:

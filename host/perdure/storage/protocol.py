@@ -16,7 +16,7 @@ class StorageError(PerdureError):
     """Root of what a provider raises."""
 
 
-class Conflict(StorageError):  # noqa: N818 - an outcome that callers expect
+class Conflict(StorageError):
     """The condition of a write did not hold when it was last tried.
 
     A transport that retries may have succeeded at an earlier try whose answer was lost: look for your own commit
@@ -24,18 +24,18 @@ class Conflict(StorageError):  # noqa: N818 - an outcome that callers expect
     """
 
 
-class PayloadMissing(StorageError):  # noqa: N818 - an outcome that callers expect
+class PayloadMissing(StorageError):
     """The payload does not exist: its instance was purged, or somebody deleted it by hand."""
 
 
-class QueueMissing(StorageError):  # noqa: N818 - an outcome that callers expect
+class QueueMissing(StorageError):
     """The queue does not exist: nobody created it, or somebody deleted it."""
 
     def __init__(self, queue: str) -> None:
         super().__init__(f"The queue {queue!r} does not exist: create it first, or check its name.")
 
 
-class StorageUnavailable(StorageError):  # noqa: N818 - an outcome that callers expect
+class StorageUnavailable(StorageError):
     """The store can't be reached, refuses the credentials, or throttles."""
 
 

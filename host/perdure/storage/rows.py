@@ -96,6 +96,17 @@ class InstanceQuery(msgspec.Struct, kw_only=True, frozen=True):
     created_to: datetime | None = None
     """Inclusive."""
 
+    def matches(self, instance: Instance) -> bool:
+        """Whether `instance` is to be listed: it meets all conditions and is not going."""
+        return (
+            not instance.deleting
+            and instance.kind == self.kind
+            and instance.instance_id.startswith(self.id_prefix)
+            and (not self.statuses or instance.status in self.statuses)
+            and (self.created_from is None or instance.created_at >= self.created_from)
+            and (self.created_to is None or instance.created_at <= self.created_to)
+        )
+
 
 class Page(msgspec.Struct, kw_only=True):
     """One page of a query. A page may hold fewer rows than asked for, even none, and not be the last."""

@@ -1,0 +1,134 @@
+"""A storage account: credentials, retries and the clients of its tables, queues and containers."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.data.tables.aio import TableClient
+from azure.storage.blob.aio import ContainerClient, ExponentialRetry
+from azure.storage.queue.aio import QueueClient
+
+from perdure.storage.azure.transport import Observer, Transport
+from perdure.storage.connection import AccountKey, AzureConnection, Identity, Service, SharedAccessSignature
+
+_TRIES = 5
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 20.0
+_MIB = 1024 * 1024
+
+RETRY_ANY_METHOD: dict[str, Any] = {"retry_on_methods": frozenset({"GET", "PUT", "DELETE", "POST", "PATCH"})}
+"""For each call of a table client.
+
+Without it the SDK does not repeat an insert or a merge whose answer was lost; with it the repetition fails on its
+condition, and the row's commit id tells why.
+"""
+
+
+class Account:
+    """What all clients of one account share. Close it when they are done."""
+
+    def __init__(
+        self, connection: AzureConnection, *, observer: Observer | None = None, transport: Transport | None = None
+    ) -> None:
+        self.connection = connection
+        self._transport = transport or Transport(observer)
+        self._transport.observe(connection.urls)
+        self._token: AsyncTokenCredential | None = None
+
+    def table(self, name: str) -> TableClient:
+        return TableClient(
+            self.connection.url("table"),
+            name,
+            credential=self._table_credential(),
+            transport=self._transport,
+            retry_total=_TRIES,
+            retry_connect=_TRIES,
+            retry_read=_TRIES,
+            retry_status=_TRIES,
+            retry_backoff_factor=_FIRST_PAUSE_SECONDS,
+            retry_backoff_max=_LONGEST_PAUSE_SECONDS,
+        )
+
+    def container(self, name: str) -> ContainerClient:
+        return ContainerClient(
+            self.connection.url("blob"),
+            name,
+            credential=self._storage_credential(),
+            transport=self._transport,
+            retry_policy=_Retry(retry_total=_TRIES),
+            max_single_put_size=16 * _MIB,
+            max_block_size=8 * _MIB,
+            # in one piece: the SDK can't decompress parts
+            max_single_get_size=128 * _MIB,
+        )
+
+    def queue(self, name: str) -> QueueClient:
+        return QueueClient(
+            self.connection.url("queue"),
+            name,
+            credential=self._storage_credential(),
+            transport=self._transport,
+            retry_policy=_Retry(retry_total=_TRIES),
+        )
+
+    def host(self, service: Service) -> str:
+        """Return where a service is, for people."""
+        return self.connection.urls.get(service, "unknown").partition("://")[2]
+
+    async def close(self) -> None:
+        await self._transport.close()
+        if self._token is not None:
+            await self._token.close()
+
+    def _table_credential(self) -> AzureNamedKeyCredential | AzureSasCredential | AsyncTokenCredential:
+        credential = self.connection.credential
+        if isinstance(credential, AccountKey):
+            return AzureNamedKeyCredential(self.connection.account, credential.key)
+        return self._other_credential(credential)
+
+    def _storage_credential(self) -> dict[str, str] | AzureSasCredential | AsyncTokenCredential:
+        credential = self.connection.credential
+        if isinstance(credential, AccountKey):
+            return {"account_name": self.connection.account, "account_key": credential.key}
+        return self._other_credential(credential)
+
+    def _other_credential(
+        self, credential: SharedAccessSignature | Identity
+    ) -> AzureSasCredential | AsyncTokenCredential:
+        if isinstance(credential, SharedAccessSignature):
+            return AzureSasCredential(credential.signature)
+        if self._token is None:
+            self._token = _token_credential(credential)
+        return self._token
+
+
+class _Retry(ExponentialRetry):
+    """Pauses between tries: as long as the service asks for, else short ones that grow.
+
+    Serves queues too, for which the SDK exports no asynchronous policy.
+    """
+
+    def increment(self, settings: dict[str, Any], request: Any, response: Any = None, error: Any = None) -> bool:
+        asked = "" if response is None else response.headers.get("Retry-After", "")
+        settings["pause"] = float(asked) if asked.isdigit() else None
+        return bool(super().increment(settings, request, response, error))
+
+    def get_backoff_time(self, settings: dict[str, Any]) -> float:
+        asked: float | None = settings["pause"]
+        pause = _FIRST_PAUSE_SECONDS * 2 ** settings["count"] if asked is None else asked
+        return min(pause * random.uniform(0.75, 1.25), _LONGEST_PAUSE_SECONDS)  # noqa: S311 - no secret
+
+
+def _token_credential(identity: Identity) -> AsyncTokenCredential:
+    from azure.identity import aio
+
+    if identity.managed:
+        return aio.ManagedIdentityCredential(client_id=identity.client_id)
+    if identity.client_id and identity.tenant_id and identity.client_secret:
+        return aio.ClientSecretCredential(identity.tenant_id, identity.client_id, identity.client_secret)
+    if identity.client_id:
+        return aio.DefaultAzureCredential(managed_identity_client_id=identity.client_id)
+    return aio.DefaultAzureCredential()

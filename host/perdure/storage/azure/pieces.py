@@ -1,0 +1,151 @@
+"""Segments in the table `{Hub}History`, payloads and very large segments in the container `{hub}-payloads`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.data.tables import UpdateMode
+from azure.storage.blob import ContentSettings
+
+from perdure.storage.azure.account import RETRY_ANY_METHOD, Account
+from perdure.storage.azure.errors import error_code, translated
+from perdure.storage.azure.keys import to_folder, to_key
+from perdure.storage.compression import pack
+from perdure.storage.limits import check_part
+from perdure.storage.protocol import PayloadMissing
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+_CHUNK_BYTES = 60 * 1024
+_MAX_ROW_BYTES = 900 * 1024
+"""Of a segment that is kept in its table row; an entity takes 1 MiB in all."""
+_SEGMENT_SUFFIX = ".segment"
+"""Tells a segment's blob from payloads, whose names have no dot."""
+_AT_ONCE = 8
+
+
+class AzurePieces:
+    """`Segments` and `Payloads` of a hub."""
+
+    def __init__(self, account: Account, hub: str) -> None:
+        self._account = account
+        self._history = account.table(f"{hub}History")
+        self._container = account.container(f"{hub.lower()}-payloads")
+
+    async def put_segment(self, instance_id: str, name: str, data: bytes) -> None:
+        check_part(name)
+        entity: dict[str, Any] = {"PartitionKey": to_key(instance_id), "RowKey": name, "Bytes": len(data)}
+        if len(data) <= _MAX_ROW_BYTES:
+            for place, start in enumerate(range(0, len(data), _CHUNK_BYTES)):
+                entity[f"D{place:02}"] = data[start : start + _CHUNK_BYTES]
+        else:
+            # the blob first: a row that is there can be read
+            entity["Blob"] = _blob_name(instance_id, name + _SEGMENT_SUFFIX)
+            await self._upload(entity["Blob"], data)
+        with translated(self._account, "table"):
+            await self._history.upsert_entity(entity, UpdateMode.REPLACE, **RETRY_ANY_METHOD)
+
+    async def get_segments(self, instance_id: str, names: list[str]) -> list[bytes]:
+        return await _each(names, lambda name: self._get_segment(instance_id, name))
+
+    async def list_segments(self, instance_id: str) -> list[str]:
+        return sorted(await self._segments(instance_id))
+
+    async def delete_segments(self, instance_id: str, names: list[str]) -> None:
+        if not names:
+            return
+        stored = await self._segments(instance_id)
+        stored = {name: blob for name, blob in stored.items() if name in names}
+        # rows last: one that is left tells the next attempt of its blob
+        await _each([blob for blob in stored.values() if blob is not None], self._delete_blob)
+        key = to_key(instance_id)
+        with translated(self._account, "table"):
+            await _each(list(stored), lambda name: self._history.delete_entity(key, name, **RETRY_ANY_METHOD))
+
+    async def put_payload(self, instance_id: str, payload_id: str, data: bytes) -> None:
+        check_part(payload_id)
+        await self._upload(_blob_name(instance_id, payload_id), data)
+
+    async def get_payload(self, instance_id: str, payload_id: str) -> bytes:
+        data = await self._download(_blob_name(instance_id, payload_id))
+        if data is None:
+            raise _missing("payload", payload_id, instance_id)
+        return data
+
+    async def list_payloads(self, instance_id: str) -> list[str]:
+        folder = _blob_name(instance_id, "")
+        with translated(self._account, "blob"):
+            names = [name async for name in self._container.list_blob_names(name_starts_with=folder)]
+        return sorted(name.removeprefix(folder) for name in names if not name.endswith(_SEGMENT_SUFFIX))
+
+    async def delete_payloads(self, instance_id: str, payload_ids: list[str]) -> None:
+        await _each([_blob_name(instance_id, payload_id) for payload_id in payload_ids], self._delete_blob)
+
+    async def _get_segment(self, instance_id: str, name: str) -> bytes:
+        with translated(self._account, "table"):
+            try:
+                entity = await self._history.get_entity(to_key(instance_id), name, **RETRY_ANY_METHOD)
+            except ResourceNotFoundError as error:
+                if error_code(error) == "TableNotFound":
+                    raise
+                raise _missing("segment", name, instance_id) from error
+        if "Blob" not in entity:
+            return b"".join(entity[chunk] for chunk in sorted(entity) if chunk[0] == "D")
+        data = await self._download(entity["Blob"])
+        if data is None:
+            raise _missing("segment", name, instance_id)
+        return data
+
+    async def _segments(self, instance_id: str) -> dict[str, str | None]:
+        """Return the names of the stored segments, with the blob's name where there is one."""
+        entities = self._history.query_entities(
+            f"PartitionKey eq '{to_key(instance_id)}'", select=["RowKey", "Blob"], **RETRY_ANY_METHOD
+        )
+        with translated(self._account, "table"):
+            return {entity["RowKey"]: entity.get("Blob") async for entity in entities}
+
+    async def _upload(self, name: str, data: bytes) -> None:
+        packed, gzip = await pack(data)
+        settings = ContentSettings(content_type="application/octet-stream", content_encoding="gzip" if gzip else None)
+        with translated(self._account, "blob"):
+            await self._container.upload_blob(
+                name, packed, length=len(packed), overwrite=True, content_settings=settings, max_concurrency=4
+            )
+
+    async def _download(self, name: str) -> bytes | None:
+        with translated(self._account, "blob"):
+            try:
+                # the SDK undoes the content encoding
+                return bytes(await (await self._container.download_blob(name)).readall())
+            except ResourceNotFoundError as error:
+                if error_code(error) == "ContainerNotFound":
+                    raise
+                return None
+
+    async def _delete_blob(self, name: str) -> None:
+        with translated(self._account, "blob"):
+            try:
+                await self._container.delete_blob(name)
+            except ResourceNotFoundError as error:
+                if error_code(error) == "ContainerNotFound":
+                    raise
+
+
+async def _each(items: Sequence[S], call: Callable[[S], Awaitable[T]]) -> list[T]:
+    """Call for each item, a few at a time; return what the calls return, in order."""
+    results: list[T] = []
+    for start in range(0, len(items), _AT_ONCE):
+        results += await asyncio.gather(*(call(item) for item in items[start : start + _AT_ONCE]))
+    return results
+
+
+def _blob_name(instance_id: str, name: str) -> str:
+    return f"{to_folder(instance_id)}/{name}"
+
+
+def _missing(sort: str, name: str, instance_id: str) -> PayloadMissing:
+    return PayloadMissing(f"The {sort} {name!r} of {instance_id!r} does not exist: was the instance purged?")
