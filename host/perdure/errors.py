@@ -17,6 +17,10 @@ class InstanceEndedError(PerdureError):
     """The instance has ended: it takes no more events or commands."""
 
 
+class InstanceNotEndedError(PerdureError):
+    """The instance has not ended, and what was asked for can be done to ended ones only."""
+
+
 class UnknownFunctionError(PerdureError):
     """No function of this name and kind is registered in the app."""
 

@@ -1,0 +1,460 @@
+"""The client of a task hub. It works from anywhere the hub's storage can be reached; in a process that has a worker,
+what it starts begins there at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from perdure.client.history_view import data_in, history_events, with_values
+from perdure.client.status import DurableOrchestrationStatus, PurgeHistoryResult
+from perdure.core.data import from_json, payload_of, to_json
+from perdure.core.messages import RaiseEvent, Start, Terminate
+from perdure.core.naming import check_instance_id, check_text, name_of
+from perdure.core.outbox import start_message_id
+from perdure.core.status import ENDED, OrchestrationRuntimeStatus
+from perdure.engine.clock import Clock, NewId, SystemClock, new_id
+from perdure.engine.deleting import delete_instance, finish_deletion
+from perdure.engine.hub import HubQueues
+from perdure.engine.journal import Journal
+from perdure.engine.mail import Mail
+from perdure.engine.payloads import PayloadDesk
+from perdure.engine.registry import Registry
+from perdure.engine.settings import EngineSettings
+from perdure.engine.starting import InstanceIdTaken, Starting
+from perdure.engine.worker import Worker
+from perdure.errors import InstanceEndedError, InstanceNotEndedError, InstanceNotFoundError
+from perdure.storage.connection import resolve_connection
+from perdure.storage.opening import open_storage
+from perdure.storage.protocol import PayloadMissing, Storage
+from perdure.storage.rows import Instance, InstanceQuery, Row
+
+_FIRST_POLL = 0.02
+_LONGEST_POLL = 1.0
+_POLL_GROWTH = 1.5
+_LARGEST_PAGE = 1_000
+_FETCHES_AT_ONCE = 16
+_REASON_LIMIT = 4_000
+
+
+class StatusPage(msgspec.Struct, frozen=True):
+    """One page of a query."""
+
+    instances: list[DurableOrchestrationStatus]
+    """It may be shorter than asked for, even empty, and not be the last."""
+    continuation: str | None
+    """Give it to the next call; None on the last page."""
+
+
+class Client:
+    """Starts and manages the orchestrations of a task hub.
+
+    `Client.open` makes one from a connection; this constructor is for those who have a storage at hand.
+
+    Args:
+        storage: the hub's storage; whoever made it closes it.
+        control_queues: how many control queues the hub has; all its workers and clients must agree.
+        worker: this process's worker on the same storage: instances begin in it at once, and it knows the app's
+            functions, so that a wrong name is noticed at the start.
+        default_version: version of instances that are started without one.
+        clock: source of time.
+        new_id: source of ids.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        control_queues: int = 1,
+        worker: Worker | None = None,
+        default_version: str | None = None,
+        clock: Clock | None = None,
+        new_id: NewId = new_id,
+    ) -> None:
+        self._storage = storage
+        self._worker = worker
+        self._default_version = default_version
+        self._clock: Clock = clock or SystemClock()
+        self._new_id = new_id
+        self._settings = EngineSettings()
+        self._payloads = PayloadDesk(storage, new_id)
+        self._starting = Starting(storage, self._clock, new_id)
+        self._mail = Mail(storage, HubQueues(storage.hub, control_queues), self._clock, new_id)
+        self._fetches = asyncio.Semaphore(_FETCHES_AT_ONCE)
+        self._owns_storage = False
+
+    @classmethod
+    def open(
+        cls,
+        task_hub: str,
+        connection: str = "AzureWebJobsStorage",
+        *,
+        control_queues: int = 1,
+        default_version: str | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> Self:
+        """Return a client of a hub; use it in `async with`, or close it.
+
+        Args:
+            task_hub: the hub's name.
+            connection: name of the setting, or section of settings, that says where the hub is stored.
+            control_queues: see the class.
+            default_version: see the class.
+            environ: where settings are looked up.
+
+        Raises:
+            SettingsError: the connection is not set or makes no sense.
+        """
+        storage = open_storage(resolve_connection(connection, environ), task_hub)
+        client = cls(storage, control_queues=control_queues, default_version=default_version)
+        client._owns_storage = True
+        return client
+
+    async def close(self) -> None:
+        """Give back connections, if this client has opened them."""
+        if self._owns_storage:
+            await self._storage.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def task_hub_name(self) -> str:
+        """Name of the task hub."""
+        return self._storage.hub
+
+    # ---- starting ------------------------------------------------------------------------------------------------
+
+    async def start_new(
+        self,
+        orchestration_function_name: str | Callable[..., Any],
+        instance_id: str | None = None,
+        client_input: Any = None,
+        version: str | None = None,
+    ) -> str:
+        """Start an orchestration and return its instance id.
+
+        An instance of this id that has ended is replaced. One of the same orchestrator that is still Pending is left
+        as it is, and only its start message is sent again: so a start that broke off may simply be repeated.
+
+        Args:
+            orchestration_function_name: the orchestrator's name, or the decorated function itself.
+            instance_id: 1 to 256 characters; None makes a new one.
+            client_input: the orchestration's input, anything that has a JSON form.
+            version: version to start with; None takes the default.
+
+        Raises:
+            InstanceExistsError: the id belongs to an instance that has not ended.
+            UnknownFunctionError: the app in this process has no such orchestrator.
+            DataError: the input has no JSON form.
+            StorageUnavailable: the store can't be reached; whether the instance was started is unknown.
+        """
+        name = name_of(orchestration_function_name, "orchestrator")
+        if (registry := self._registry) is not None:
+            registry.orchestrators.get(name)
+        instance_id = self._new_id() if instance_id is None else check_instance_id(instance_id)
+        text = None if client_input is None else to_json(client_input, f"the input of orchestration '{name}'")
+        datum = await self._payloads.offload(instance_id, text)
+        row = self._starting.row(
+            instance_id,
+            name,
+            execution_id=self._new_id(),
+            input_=datum,
+            version=self._default_version if version is None else check_text(version, "a version", 100),
+        )
+        try:
+            await self._starting.insert(row)
+        except InstanceIdTaken as taken:
+            await self._payloads.discard(instance_id, [datum])
+            if not _same_and_pending(taken.row, name):
+                raise
+            await self._send_start(taken.row)
+            return instance_id
+        if self._worker is not None:
+            await self._worker.start(row)
+        else:
+            await self._send_start(row)
+        return instance_id
+
+    async def _send_start(self, row: Row) -> None:
+        instance = row.instance
+        message_id = start_message_id(instance.execution_id)
+        message = Start(to=instance.instance_id, id=message_id, execution_id=instance.execution_id)
+        await self._mail.send(message, due=instance.start_at)
+
+    @property
+    def _registry(self) -> Registry | None:
+        return None if self._worker is None else self._worker.registry
+
+    # ---- asking --------------------------------------------------------------------------------------------------
+
+    async def get_status(
+        self,
+        instance_id: str,
+        show_history: bool = False,
+        show_history_output: bool = False,
+        show_input: bool = False,
+    ) -> DurableOrchestrationStatus:
+        """Return the status of an instance; a falsy one if there is no such instance.
+
+        Args:
+            instance_id: the instance.
+            show_history: include the history of its present generation.
+            show_history_output: include results in the history.
+            show_input: include its input, and inputs in the history.
+        """
+        check_instance_id(instance_id)
+        if show_history:
+            return await self._status_with_history(instance_id, show_history_output, show_input)
+        instance = await self._find(instance_id)
+        return DurableOrchestrationStatus() if instance is None else await self._status(instance, show_input)
+
+    async def get_status_all(self) -> list[DurableOrchestrationStatus]:
+        """Return the status of every orchestration in the hub, without inputs. Where there are many, `query` pages."""
+        found: list[DurableOrchestrationStatus] = []
+        continuation: str | None = None
+        while True:
+            page = await self.query(top=_LARGEST_PAGE, continuation=continuation)
+            found += page.instances
+            continuation = page.continuation
+            if continuation is None:
+                return found
+
+    async def query(
+        self,
+        query: InstanceQuery | None = None,
+        *,
+        top: int = 100,
+        continuation: str | None = None,
+        show_input: bool = False,
+    ) -> StatusPage:
+        """Return one page of the instances that a query selects.
+
+        Args:
+            query: which; None selects all orchestrations.
+            top: instances a page, at most 1,000.
+            continuation: that of the page before.
+            show_input: include inputs.
+
+        Raises:
+            ValueError: `top` is out of range, or the continuation comes from something else.
+        """
+        page = await self._storage.query(query or InstanceQuery(), top=top, continuation=continuation)
+        statuses = await asyncio.gather(*(self._status(instance, show_input) for instance in page.instances))
+        return StatusPage([status for status in statuses if status], page.continuation)
+
+    async def wait_for_completion(
+        self,
+        instance_id: str,
+        timeout: float | timedelta | None = None,  # noqa: ASYNC109 - it is the API's own
+    ) -> DurableOrchestrationStatus:
+        """Wait until an instance has completed, failed or been terminated, and return its status.
+
+        Args:
+            instance_id: the instance.
+            timeout: seconds to wait at most; None waits for ever.
+
+        Raises:
+            InstanceNotFoundError: there is no such instance.
+            TimeoutError: it has not ended in time.
+        """
+        check_instance_id(instance_id)
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        deadline = None if seconds is None else self._clock.now() + timedelta(seconds=seconds)
+        pause = _FIRST_POLL
+        while True:
+            instance = await self._existing(instance_id)
+            if instance.status in ENDED:
+                return await self._status(instance, show_input=False)
+            if deadline is not None:
+                left = (deadline - self._clock.now()).total_seconds()
+                if left <= 0:
+                    raise TimeoutError(_still_running(instance, seconds))
+                pause = min(pause, left)
+            await self._clock.sleep(pause)
+            pause = min(pause * _POLL_GROWTH, _LONGEST_POLL)
+
+    # ---- telling -------------------------------------------------------------------------------------------------
+
+    async def raise_event(self, instance_id: str, event_name: str, event_data: Any = None) -> None:
+        """Send an external event to an instance. It is kept until the orchestrator waits for an event of this name.
+
+        Args:
+            instance_id: the instance.
+            event_name: the event's name; its case is ignored.
+            event_data: anything that has a JSON form.
+
+        Raises:
+            InstanceNotFoundError: there is no such instance.
+            InstanceEndedError: it has ended.
+            DataError: the data have no JSON form.
+        """
+        if not check_text(event_name, "an external event's name"):
+            raise ValueError("an external event's name can't be empty")
+        await self._active(instance_id, f"it takes no event '{event_name}'")
+        text = None if event_data is None else to_json(event_data, f"the data of event '{event_name}'")
+        datum = await self._payloads.offload(instance_id, text)
+        await self._mail.send(RaiseEvent(to=instance_id, id=self._new_id(), name=event_name, data=datum))
+
+    async def terminate(self, instance_id: str, reason: str, *, recursive: bool = True) -> None:
+        """End an instance at its next turn. Activities that run are not stopped, but their results are dropped.
+
+        Args:
+            instance_id: the instance.
+            reason: becomes its output; at most 4,000 characters.
+            recursive: terminate its child orchestrations, too.
+
+        Raises:
+            InstanceNotFoundError: there is no such instance.
+            InstanceEndedError: it has ended by itself.
+        """
+        check_text(reason, "the reason of a termination", _REASON_LIMIT)
+        instance = await self._active(instance_id, "there is nothing to terminate")
+        await self._mail.send(
+            Terminate(
+                to=instance_id,
+                id=self._new_id(),
+                reason=reason,
+                recursive=recursive,
+                execution_id=instance.execution_id,
+            )
+        )
+
+    async def purge_instance_history(self, instance_id: str) -> PurgeHistoryResult:
+        """Delete an instance that has ended, with everything that is stored of it.
+
+        Raises:
+            InstanceNotEndedError: it has not ended.
+        """
+        check_instance_id(instance_id)
+        while True:
+            row = await self._storage.read(instance_id)
+            if row is None:
+                return PurgeHistoryResult(0)
+            if row.instance.deleting:  # somebody began it and did not come to the end
+                await finish_deletion(self._storage, row)
+                return PurgeHistoryResult(1)
+            if row.instance.status not in ENDED:
+                raise InstanceNotEndedError(
+                    f"instance '{instance_id}' ('{row.instance.name}') is {row.instance.status}: only ended instances "
+                    f"can be purged. Terminate it first."
+                )
+            if await delete_instance(self._storage, row):
+                return PurgeHistoryResult(1)
+
+    # ---- reading -------------------------------------------------------------------------------------------------
+
+    async def _find(self, instance_id: str) -> Instance | None:
+        instance = await self._storage.read_instance(instance_id)
+        return None if instance is None or instance.deleting else instance
+
+    async def _existing(self, instance_id: str) -> Instance:
+        instance = await self._find(instance_id)
+        if instance is None:
+            raise InstanceNotFoundError(
+                f"there is no instance '{instance_id}' in task hub '{self.task_hub_name}': look at the id; or it has "
+                f"been purged"
+            )
+        return instance
+
+    async def _active(self, instance_id: str, consequence: str) -> Instance:
+        instance = await self._existing(check_instance_id(instance_id))
+        if instance.status in ENDED:
+            raise InstanceEndedError(
+                f"instance '{instance_id}' ('{instance.name}') has ended ({instance.status}): {consequence}"
+            )
+        return instance
+
+    async def _status(self, instance: Instance, show_input: bool) -> DurableOrchestrationStatus:
+        """Describe an instance; should a payload be gone, read the instance anew: it has moved on, or been purged."""
+        while True:
+            data = [instance.output, instance.custom_status, *([instance.input] if show_input else [])]
+            try:
+                texts = await self._fetch(instance.instance_id, data)
+            except PayloadMissing:
+                newer = await self._find(instance.instance_id)
+                if newer is None:
+                    return DurableOrchestrationStatus()
+                if newer.commit == instance.commit:
+                    raise
+                instance = newer
+            else:
+                return _described(instance, texts, show_input=show_input)
+
+    async def _status_with_history(
+        self, instance_id: str, show_results: bool, show_input: bool
+    ) -> DurableOrchestrationStatus:
+        commit: str | None = None
+        while True:
+            journal = Journal(self._storage, instance_id, self._settings)
+            try:
+                await journal.load()
+                if journal.row is None:
+                    return DurableOrchestrationStatus()
+                instance = journal.instance
+                events = history_events(
+                    instance, journal.state.turns, show_inputs=show_input, show_results=show_results
+                )
+                texts = await self._fetch(instance_id, data_in(events))
+            except PayloadMissing:
+                newer = await self._find(instance_id)
+                if newer is not None and newer.commit == commit:
+                    raise
+                commit = None if newer is None else newer.commit
+                continue
+            status = await self._status(instance, show_input)
+            status.history = with_values(events, texts) if status else None
+            return status
+
+    async def _fetch(self, instance_id: str, data: Sequence[str | None]) -> dict[str, str]:
+        """Return the texts of the payloads that `data` refer to, by payload id."""
+        ids = list(dict.fromkeys(payload_id for datum in data if (payload_id := payload_of(datum)) is not None))
+
+        async def fetch(payload_id: str) -> str:
+            async with self._fetches:
+                return (await self._storage.get_payload(instance_id, payload_id)).decode()
+
+        return dict(zip(ids, await asyncio.gather(*map(fetch, ids)), strict=True))
+
+
+def _described(instance: Instance, texts: Mapping[str, str], *, show_input: bool) -> DurableOrchestrationStatus:
+    def value(datum: str | None) -> Any:
+        payload_id = payload_of(datum)
+        return from_json(datum if payload_id is None else texts[payload_id])
+
+    return DurableOrchestrationStatus(
+        name=instance.name,
+        instanceId=instance.instance_id,
+        createdTime=instance.created_at,
+        lastUpdatedTime=instance.updated_at,
+        input=value(instance.input) if show_input else None,
+        output=value(instance.output),
+        runtimeStatus=instance.status,
+        customStatus=value(instance.custom_status),
+        reason=instance.reason,
+    )
+
+
+def _same_and_pending(row: Row, name: str) -> bool:
+    instance = row.instance
+    return instance.status == OrchestrationRuntimeStatus.Pending and instance.name.casefold() == name.casefold()
+
+
+def _still_running(instance: Instance, seconds: float | None) -> str:
+    why = f" ({instance.reason})" if instance.reason else ""
+    return (
+        f"instance '{instance.instance_id}' ('{instance.name}') is still {instance.status} after {seconds:g} s{why}: "
+        f"wait on, or look at its history"
+    )
