@@ -1,0 +1,141 @@
+"""A task hub under test: some provider's storage, and workers with pumps on it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from perdure.core.messages import RaiseEvent, Start, Terminate
+from perdure.core.outbox import start_message_id
+from perdure.core.status import ENDED
+from perdure.engine.registry import Registry
+from perdure.engine.settings import EngineSettings
+from perdure.engine.worker import Worker
+from perdure.errors import PerdureError
+from perdure.local.invocation import InvocationError
+from perdure.local.queue_pump import PumpOptions, QueuePump
+from perdure.storage.protocol import Storage
+from perdure.storage.rows import Instance, QueueMessage
+
+PUMP = PumpOptions(max_polling_interval=0.1, invisibility=30.0)
+
+
+class RunningWorker:
+    """A worker whose queues are pumped."""
+
+    def __init__(self, storage: Storage, registry: Registry, settings: EngineSettings) -> None:
+        self.engine = Worker(storage, registry, settings)
+        self._pumps = [QueuePump(storage, queue, self._control, PUMP) for queue in self.engine.queues.control]
+        self._pumps.append(QueuePump(storage, self.engine.queues.work, self._work, PUMP))
+        self._tasks = [asyncio.create_task(pump.run()) for pump in self._pumps]
+
+    async def _control(self, message: QueueMessage) -> None:
+        await _invoked(self.engine.handle_control(message.body, message.message_id, message.dequeue_count))
+
+    async def _work(self, message: QueueMessage) -> None:
+        await _invoked(self.engine.handle_work(message.body, message.dequeue_count))
+
+    async def stop(self) -> None:
+        for pump in self._pumps:
+            pump.stop()
+        await self.engine.stop()
+        for pump in self._pumps:
+            await pump.drain(5)
+        await asyncio.gather(*self._tasks)
+
+
+async def _invoked(work: Awaitable[None]) -> None:
+    try:
+        await work
+    except PerdureError as error:
+        raise InvocationError("the function raised") from error
+
+
+class Hub:
+    """What a scenario works with."""
+
+    def __init__(self, open_storage: Callable[[], Storage]) -> None:
+        self._open_storage = open_storage
+        self.storage = open_storage()
+        self.registry = Registry()
+        self.settings = EngineSettings()
+        self.workers: list[RunningWorker] = []
+        self._opened = [self.storage]
+
+    def orchestrator(self, function: Any) -> Any:
+        self.registry.orchestrators.add(function.__name__, function)
+        return function
+
+    def activity(self, function: Any) -> Any:
+        self.registry.activities.add(function.__name__, function)
+        return function
+
+    async def add_worker(self, **settings: Any) -> RunningWorker:
+        storage = self._open_storage() if self.workers else self.storage
+        if storage is not self.storage:
+            self._opened.append(storage)
+        options = self.settings if not settings else EngineSettings(**settings)
+        worker = RunningWorker(storage, self.registry, options)
+        if not self.workers:
+            await worker.engine.create_hub()
+        self.workers.append(worker)
+        return worker
+
+    @property
+    def engine(self) -> Worker:
+        return self.workers[0].engine
+
+    async def start(self, name: str, value: Any = None, instance_id: str | None = None, *, eager: bool = True) -> str:
+        engine = self.engine
+        instance_id = instance_id or engine.new_id()
+        datum = await engine.payloads.offload(instance_id, json.dumps(value))
+        row = engine.starting.row(instance_id, name, execution_id=engine.new_id(), input_=datum)
+        await engine.starting.insert(row)
+        if eager:
+            await engine.start(row)
+        else:
+            execution_id = row.instance.execution_id
+            message = Start(to=instance_id, id=start_message_id(execution_id), execution_id=execution_id)
+            await engine.mail.send(message)
+        return instance_id
+
+    async def raise_event(self, instance_id: str, name: str, data: Any = None) -> None:
+        datum = await self.engine.payloads.offload(instance_id, json.dumps(data))
+        await self.engine.mail.send(RaiseEvent(to=instance_id, id=self.engine.new_id(), name=name, data=datum))
+
+    async def terminate(self, instance_id: str, reason: str) -> None:
+        await self.engine.mail.send(Terminate(to=instance_id, id=self.engine.new_id(), reason=reason))
+
+    async def ended(self, instance_id: str, seconds: float = 30) -> Instance:
+        return await self.reaches(instance_id, lambda instance: instance.status in ENDED, seconds)
+
+    async def reaches(self, instance_id: str, condition: Callable[[Instance], bool], seconds: float = 30) -> Instance:
+        deadline = asyncio.get_running_loop().time() + seconds
+        while asyncio.get_running_loop().time() < deadline:
+            instance = await self.storage.read_instance(instance_id)
+            if instance is not None and condition(instance):
+                return instance
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"{instance_id} did not get there in {seconds} s: {instance}")
+
+    async def output(self, instance_id: str, seconds: float = 30) -> Any:
+        instance = await self.ended(instance_id, seconds)
+        text = await self.engine.payloads.text(instance_id, instance.output)
+        assert instance.status == "Completed", f"{instance.status}: {text}"
+        return json.loads(text) if text is not None else None
+
+    async def quiet(self, seconds: float = 30) -> None:
+        """Wait until no message is left in any queue."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        queues = self.engine.queues.all
+        while any([await self.storage.queue_length(queue) for queue in queues]):
+            assert asyncio.get_running_loop().time() < deadline, "messages are left"
+            await asyncio.sleep(0.02)
+
+    async def close(self) -> None:
+        for worker in self.workers:
+            await worker.stop()
+        for storage in self._opened:
+            await storage.close()
