@@ -53,6 +53,7 @@ async def orders(storage):
         ({"statuses": ("Running",)}, {"order-1", "ORDER-4", "orders"}),
         ({"statuses": ("Completed", "Failed")}, {"order-2", "order-3"}),
         ({"statuses": ("it's",)}, set()),
+        ({"statuses": (*"abcdefghijklmnopq", "Failed", "Running"), "id_prefix": "order-"}, {"order-1", "order-3"}),
         ({"created_from": hours(3)}, {"order-3", "ORDER-4", "orders"}),
         ({"created_to": hours(3)}, {"order-1", "order-2", "order-3"}),
         ({"created_from": hours(2), "created_to": hours(4)}, {"order-2", "order-3", "ORDER-4"}),

@@ -279,6 +279,7 @@ async def test_a_row_takes_entries_and_texts_of_full_size(storage):
         new_row(tail=[b""] * 221),
         new_row(tail=[b"x" * 60 * 1024] * 17),
         new_row(input="x" * (30 * 1024 + 1)),
+        new_row(reason="🐁" * (15 * 1024 + 1)),
         new_row(tags={"big": "x" * 30 * 1024}),
         new_row(""),
         new_row("x" * 257),
@@ -286,7 +287,7 @@ async def test_a_row_takes_entries_and_texts_of_full_size(storage):
         new_row(start_at=NOON.astimezone(timezone(timedelta(hours=9)))),
         new_row(start_at=datetime(1600, 12, 31, tzinfo=UTC)),
     ],
-    ids=["entry", "head", "entries", "row", "text", "tags", "no id", "long id", "naive", "not UTC", "early"],
+    ids=["entry", "head", "entries", "row", "text", "emoji", "tags", "no id", "long id", "naive", "not UTC", "early"],
 )
 async def test_what_azure_could_not_hold_is_refused_everywhere(storage, row):
     with pytest.raises(ValueError):

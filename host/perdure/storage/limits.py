@@ -21,7 +21,7 @@ MAX_TEXT_CHARS = 30 * 1024
 """Longest input, output, custom status, failure, reason and tags (as JSON)."""
 MAX_TAIL_ENTRIES = 220
 MAX_ROW_BYTES = 1000 * 1024
-"""Of a whole row; text counts two bytes a character."""
+"""Of a whole row, as Azure counts (two bytes a character) and as Azurite does (the request: base64 and text)."""
 MIN_YEAR = 1601
 """First year of Azure Tables' times."""
 MAX_VISIBILITY_SECONDS = 7 * 24 * 3600
@@ -73,8 +73,9 @@ def check_row(row: Row) -> None:
         raise ValueError(f"the row of {instance.instance_id!r} has more than {MAX_TAIL_ENTRIES} tail entries")
     for entry in (row.head, *row.tail):
         _check_entry(instance.instance_id, entry)
-    names = sum(len(name) + 1 for name in row.segments)
-    size = 2 * (sum(map(len, texts)) + tags + names) + len(row.head) + sum(map(len, row.tail))
+    characters = sum(map(len, texts)) + tags + sum(len(name) + 1 for name in row.segments)
+    binary = len(row.head) + sum(map(len, row.tail))
+    size = max(binary + 2 * characters, binary * 4 // 3 + characters)
     if size > MAX_ROW_BYTES:
         raise ValueError(f"the row of {instance.instance_id!r} has {size} bytes, more than {MAX_ROW_BYTES}")
 
@@ -131,8 +132,10 @@ def _check_instance_id(instance_id: str) -> None:
 
 
 def _check_text(instance_id: str, column: str, text: str) -> None:
-    if len(text) > MAX_TEXT_CHARS:
-        raise ValueError(f"{column} of {instance_id!r} has {len(text)} characters, more than {MAX_TEXT_CHARS}")
+    # Azure counts UTF-16 units
+    size = len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
+    if size > MAX_TEXT_CHARS:
+        raise ValueError(f"{column} of {instance_id!r} has {size} characters, more than {MAX_TEXT_CHARS}")
 
 
 def _check_time(instance_id: str, time: datetime | None) -> None:

@@ -14,7 +14,7 @@ from azure.storage.queue.aio import QueueClient
 from perdure.storage.azure.transport import Observer, Transport
 from perdure.storage.connection import AccountKey, AzureConnection, Identity, Service, SharedAccessSignature
 
-_TRIES = 5
+_RETRIES: dict[str, Any] = dict.fromkeys(("retry_total", "retry_connect", "retry_read", "retry_status"), 5)
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 20.0
 _MIB = 1024 * 1024
@@ -44,10 +44,7 @@ class Account:
             name,
             credential=self._table_credential(),
             transport=self._transport,
-            retry_total=_TRIES,
-            retry_connect=_TRIES,
-            retry_read=_TRIES,
-            retry_status=_TRIES,
+            **_RETRIES,
             retry_backoff_factor=_FIRST_PAUSE_SECONDS,
             retry_backoff_max=_LONGEST_PAUSE_SECONDS,
         )
@@ -58,7 +55,7 @@ class Account:
             name,
             credential=self._storage_credential(),
             transport=self._transport,
-            retry_policy=_Retry(retry_total=_TRIES),
+            retry_policy=_Retry(self._transport),
             max_single_put_size=16 * _MIB,
             max_block_size=8 * _MIB,
             # in one piece: the SDK can't decompress parts
@@ -71,7 +68,7 @@ class Account:
             name,
             credential=self._storage_credential(),
             transport=self._transport,
-            retry_policy=_Retry(retry_total=_TRIES),
+            retry_policy=_Retry(self._transport),
         )
 
     def host(self, service: Service) -> str:
@@ -111,6 +108,13 @@ class _Retry(ExponentialRetry):
     Serves queues too, for which the SDK exports no asynchronous policy.
     """
 
+    def __init__(self, transport: Transport) -> None:
+        super().__init__(**_RETRIES)
+        self._transport = transport
+
+    async def sleep(self, settings: dict[str, Any], transport: Any) -> None:  # noqa: ARG002 - one of the SDK's wrappers
+        await self._transport.sleep(self.get_backoff_time(settings))
+
     def increment(self, settings: dict[str, Any], request: Any, response: Any = None, error: Any = None) -> bool:
         asked = "" if response is None else response.headers.get("Retry-After", "")
         settings["pause"] = float(asked) if asked.isdigit() else None
@@ -119,7 +123,7 @@ class _Retry(ExponentialRetry):
     def get_backoff_time(self, settings: dict[str, Any]) -> float:
         asked: float | None = settings["pause"]
         pause = _FIRST_PAUSE_SECONDS * 2 ** settings["count"] if asked is None else asked
-        return min(pause * random.uniform(0.75, 1.25), _LONGEST_PAUSE_SECONDS)  # noqa: S311 - no secret
+        return min(pause * random.uniform(1, 1.25), _LONGEST_PAUSE_SECONDS)  # noqa: S311 - no secret
 
 
 def _token_credential(identity: Identity) -> AsyncTokenCredential:

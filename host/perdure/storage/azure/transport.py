@@ -53,8 +53,10 @@ class Transport(AioHttpTransport):  # type: ignore[misc] # the SDK loads it lazi
 
     def _get_request_data(self, request: Any) -> Any:
         data = super()._get_request_data(request)
-        # aiohttp sends a stream piece by piece, but bytes in one go that holds up the event loop
-        return io.BytesIO(data) if isinstance(data, bytes) and len(data) > _STREAMED_BYTES else data
+        if not isinstance(data, (bytes, str)) or len(data) <= _STREAMED_BYTES:
+            return data
+        # aiohttp sends a stream piece by piece, but bytes in one go, which holds up the event loop
+        return io.BytesIO(data.encode() if isinstance(data, str) else data)
 
 
 def request_kind(urls: Mapping[Service, str], method: str, url: str) -> str:
