@@ -24,6 +24,8 @@ _ENTRY = Path("node_modules", "azurite", "dist", "src", "azurite.js")
 _MIN_NODE = 21
 _START_SECONDS = 60
 _STOP_SECONDS = 10
+_LOCK_SECONDS = 10
+_CONNECT_SECONDS = 10
 _OUTPUT_CHARS = 2000
 _LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully listening at http://127\.0\.0\.1:(\d+)")
 # stdin is a pipe from us: it ends when we do, however that happens, and Azurite then saves its data and ends too
@@ -170,7 +172,7 @@ def _locked(data_dir: Path) -> Iterator[tuple[int, ...]]:
     import fcntl
 
     with (data_dir / "lock").open("w") as lock:
-        deadline = time.monotonic() + _STOP_SECONDS
+        deadline = time.monotonic() + _LOCK_SECONDS
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -194,7 +196,7 @@ def _wait_until_listening(process: subprocess.Popen[bytes], output: Path) -> dic
             raise PerdureError(f"Azurite did not start: {_last_words(output)}")
         if len(ports) == 3:  # noqa: PLR2004 - blob, queue and table
             for port in ports.values():
-                socket.create_connection(("127.0.0.1", port), timeout=_STOP_SECONDS).close()
+                socket.create_connection(("127.0.0.1", port), timeout=_CONNECT_SECONDS).close()
             return ports
         time.sleep(0.05)
     raise PerdureError(f"Azurite did not listen within {_START_SECONDS} seconds: {_last_words(output)}")

@@ -155,4 +155,7 @@ def _any_visible(connection: sqlite3.Connection, queue: str, now: float) -> bool
 
 def _next_due(connection: sqlite3.Connection, queue: str) -> float | None:
     (due,) = connection.execute("SELECT min(visible_at) FROM messages WHERE queue = ?", (queue,)).fetchone()
-    return None if due is None else float(due)
+    if due is None:
+        _require(connection, queue)
+        return None
+    return float(due)

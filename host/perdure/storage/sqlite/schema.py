@@ -67,12 +67,30 @@ def connect(path: Path | None) -> sqlite3.Connection:
 
 
 def _set_up(connection: sqlite3.Connection, path: Path | None) -> None:
+    has_tables = _check_identity(connection, path)
     if path is not None:
         _enter_wal(connection, path)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA journal_size_limit = 67108864")
-    if _identity(connection) != (_APPLICATION_ID, _VERSION):
+    if not has_tables:
         _create_tables(connection, path)
+
+
+def _check_identity(connection: sqlite3.Connection, path: Path | None) -> bool:
+    """Return whether our tables are there; raise `StorageUnavailable` if others are."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if (application, version, tables) == (0, 0, 0):
+        return False
+    if application != _APPLICATION_ID:
+        raise StorageUnavailable(f"The database file {path} belongs to another program: choose another file.")
+    if version != _VERSION:
+        raise StorageUnavailable(
+            f"The database file {path} has format {version}, this release of Perdure reads {_VERSION}: "
+            "update Perdure, or choose another file."
+        )
+    return True
 
 
 def _enter_wal(connection: sqlite3.Connection, path: Path) -> None:
@@ -96,27 +114,13 @@ def _enter_wal(connection: sqlite3.Connection, path: Path) -> None:
 def _create_tables(connection: sqlite3.Connection, path: Path | None) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        application, version = _identity(connection)
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if (application, version) == (0, 0) and not tables:
+        # another process may have been faster
+        if not _check_identity(connection, path):
             for statement in _TABLES.split(";\n"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {_VERSION}")
-        elif application != _APPLICATION_ID:
-            raise StorageUnavailable(f"The database file {path} belongs to another program: choose another file.")
-        elif version != _VERSION:
-            raise StorageUnavailable(
-                f"The database file {path} has format {version}, this release of Perdure reads {_VERSION}: "
-                "update Perdure, or choose another file."
-            )
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
-
-
-def _identity(connection: sqlite3.Connection) -> tuple[int, int]:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    return application, version
