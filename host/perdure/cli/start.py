@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from perdure.local.options import HostOptions
+from perdure.local.options import DEFAULT_PORT, HostOptions
 
 
 def start(
@@ -16,7 +18,10 @@ def start(
         Path, typer.Option("--app-dir", help="The Function app's folder.", show_default="the current folder")
     ] = Path(),
     port: Annotated[
-        int | None, typer.Option("--port", "-p", min=0, max=65535, help="Port to listen on.", show_default="7071")
+        int | None,
+        typer.Option(
+            "--port", "-p", min=0, max=65535, help="Port to listen on.", show_default="local.settings.json or 7071"
+        ),
     ] = None,
     address: Annotated[str, typer.Option("--address", help="Address to listen on.")] = "127.0.0.1",
     storage: Annotated[
@@ -47,28 +52,38 @@ def start(
     import os
 
     from perdure.local.app_folder import check_app_folder
-    from perdure.local.exit_codes import FAILED, START_FAILED
+    from perdure.local.exit_codes import FAILED, SECOND_INTERRUPT, START_FAILED
+    from perdure.local.listening import bind
+    from perdure.local.settings import read_local_settings
     from perdure.local.storage_choice import chosen_storage, parse_storage_choice
 
+    folder = app_dir.resolve()
+    check_app_folder(folder)
+    set_port = read_local_settings(folder).host.port
     options = HostOptions(
-        app_dir=app_dir.resolve(),
-        port=port,
+        app_dir=folder,
+        port=port if port is not None else DEFAULT_PORT if set_port is None else set_port,
         address=address,
         verbose=verbose,
         invisibility=invisibility,
         storage=parse_storage_choice(storage),
     )
-    check_app_folder(options.app_dir)
-    with chosen_storage(options.storage, options.app_dir, os.environ):
-        code = _run(options, reload=reload)
+    with bind(options.address, options.port) as bound, chosen_storage(options.storage, folder, os.environ):
+        code = _run(options, bound, reload=reload)
+    if code == SECOND_INTERRUPT:
+        sys.stdout.flush()
+        os._exit(code)  # a third Ctrl-C must not turn the end of the interpreter into a traceback
     raise typer.Exit(FAILED if code == START_FAILED else code)
 
 
-def _run(options: HostOptions, *, reload: bool) -> int:
-    if reload:
-        from perdure.local.supervisor import Supervisor
+def _run(options: HostOptions, bound: socket.socket, *, reload: bool) -> int:
+    if not reload:
+        from perdure.local.process import run_host
 
-        return Supervisor(options).run()
-    from perdure.local.process import run_host
+        return run_host(options, bound)
+    from perdure.local.supervisor import Supervisor
 
-    return run_host(options)
+    if sys.platform == "win32":
+        bound.close()
+        return Supervisor(options, None).run()
+    return Supervisor(options, bound).run()

@@ -134,8 +134,9 @@ class Invoker:
 
     async def wait_idle(self, seconds: float) -> None:
         """Wait until nothing runs, for at most `seconds`."""
-        deadline = time.monotonic() + seconds
-        while self._running and (left := deadline - time.monotonic()) > 0:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while self._running and (left := deadline - loop.time()) > 0:
             await asyncio.wait(self._running, timeout=left)
 
     async def cancel_running(self) -> None:

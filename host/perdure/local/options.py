@@ -20,8 +20,8 @@ class HostOptions:
 
     app_dir: Path
     """The folder with function_app.py and host.json, absolute."""
-    port: int | None = None
-    """None: `Host.LocalHttpPort` of local.settings.json, or 7071. 0: any free port."""
+    port: int = DEFAULT_PORT
+    """0: any free port."""
     address: str = "127.0.0.1"
     verbose: bool = False
     invisibility: float = 60.0

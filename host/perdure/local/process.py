@@ -25,7 +25,7 @@ from perdure.local.host import FunctionsHost
 from perdure.local.interrupts import Interrupts
 from perdure.local.listing import function_lines
 from perdure.local.logs import HOST_LOGGER, complain, configure_logging, say
-from perdure.local.options import DEFAULT_PORT, HostOptions
+from perdure.local.options import HostOptions
 from perdure.local.queue_connections import DEFAULT_CONNECTION
 from perdure.local.settings import (
     HostJson,
@@ -35,7 +35,7 @@ from perdure.local.settings import (
     read_local_settings,
 )
 from perdure.local.version import installed_version
-from perdure.local.web_server import WebServer, bind
+from perdure.local.web_server import WebServer
 
 _logger = logging.getLogger(HOST_LOGGER)
 
@@ -80,6 +80,7 @@ class StopRequest:
 
 def run_host(
     options: HostOptions,
+    bound: socket.socket,
     *,
     show_frames: bool = False,
     on_ready: Callable[[StopRequest], None] = lambda _stop: None,
@@ -89,12 +90,13 @@ def run_host(
 
     Args:
         options: What to run and how.
+        bound: The socket to listen on.
         show_frames: Print the user's traceback lines below an error that prevents the start.
         on_ready: Called with the way to stop the host, before anything is served.
         obey_interrupt: Whether SIGINT stops the host; a supervisor answers it itself.
     """
     try:
-        loaded = _load(options, os.environ)
+        loaded = _load(options, bound, os.environ)
         return asyncio.run(_serve(loaded, options, on_ready, obey_interrupt=obey_interrupt))
     except KeyboardInterrupt:
         return SECOND_INTERRUPT
@@ -105,7 +107,7 @@ def run_host(
         return START_FAILED
 
 
-def _load(options: HostOptions, environ: MutableMapping[str, str]) -> _LoadedApp:
+def _load(options: HostOptions, bound: socket.socket, environ: MutableMapping[str, str]) -> _LoadedApp:
     check_app_folder(options.app_dir)
     host_json = read_host_json(options.app_dir)
     local_settings = read_local_settings(options.app_dir)
@@ -115,8 +117,6 @@ def _load(options: HostOptions, environ: MutableMapping[str, str]) -> _LoadedApp
     if lost:
         say(f"Settings of the environment win over those in {LOCAL_SETTINGS}: {', '.join(lost)}")
     configure_logging(host_json.logging.log_level, verbose=options.verbose)
-    port = options.port if options.port is not None else local_settings.host.port
-    bound = bind(options.address, DEFAULT_PORT if port is None else port)
     _describe_host(environ, options.app_dir, bound.getsockname()[1])
     os.chdir(options.app_dir)
     app = load_app(options.app_dir)

@@ -10,6 +10,7 @@ from perdure.local.catalog import Binding
 from perdure.local.errors import HostError
 from perdure.local.settings import resolve_expressions
 from perdure.storage.connection import resolve_connection
+from perdure.storage.limits import check_queue
 from perdure.storage.opening import open_queues
 from perdure.storage.protocol import Queues, StorageError
 
@@ -33,11 +34,15 @@ class QueueConnections:
         """Return the queues of the binding's connection, and the queue's name.
 
         Raises:
-            HostError: A setting is missing or makes no sense.
+            HostError: A setting is missing or makes no sense, or the queue's name is not allowed.
         """
         where = f"Function {function}, binding {binding.name}:"
         name = str(binding.fields.get("connection") or DEFAULT_CONNECTION)
         queue = resolve_expressions(str(binding.fields["queueName"]), self._environ, where).lower()
+        try:
+            check_queue(queue)
+        except ValueError as error:
+            raise HostError(f"{where} {error}.") from error
         if name not in self._opened:
             try:
                 connection = resolve_connection(name, self._environ)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -63,15 +64,23 @@ class Child:
 
     Args:
         options: What it runs.
+        bound: The socket to listen on; None leaves it to the process.
         events: Told when it ends.
         after_change: It starts because of a change, and so shows more of an error.
     """
 
-    def __init__(self, options: HostOptions, events: queue.SimpleQueue[Event], *, after_change: bool) -> None:
+    def __init__(
+        self,
+        options: HostOptions,
+        bound: socket.socket | None,
+        events: queue.SimpleQueue[Event],
+        *,
+        after_change: bool,
+    ) -> None:
         self.after_change = after_change
         self._started = time.monotonic()
         self._events = events
-        self._process, self._control = _spawn(options, after_change=after_change)
+        self._process, self._control = _spawn(options, bound, after_change=after_change)
         threading.Thread(target=self._wait, name="host process", daemon=True).start()
 
     @property
@@ -98,17 +107,21 @@ class Child:
         self._events.put(Exited(self))
 
 
-def _spawn(options: HostOptions, *, after_change: bool) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
+def _spawn(
+    options: HostOptions, bound: socket.socket | None, *, after_change: bool
+) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
     if sys.platform == "win32":
-        line = command(options, 0, show_frames=after_change)
+        line = command(options, 0, None, show_frames=after_change)
         process = subprocess.Popen(line, stdin=subprocess.PIPE)  # noqa: S603 - our own command line
         return process, cast("IO[bytes]", process.stdin)
+    listening_fd = None if bound is None else bound.fileno()
     read_end, write_end = os.pipe()
-    line = command(options, read_end, show_frames=after_change)
+    line = command(options, read_end, listening_fd, show_frames=after_change)
+    inherited = [read_end] if listening_fd is None else [read_end, listening_fd]
     # the new process must not die of a Ctrl-C before it can handle one; ignored signals are inherited
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        process = subprocess.Popen(line, pass_fds=[read_end])  # noqa: S603 - our own command line
+        process = subprocess.Popen(line, pass_fds=inherited)  # noqa: S603 - our own command line
     finally:
         signal.signal(signal.SIGINT, previous)
         os.close(read_end)
@@ -120,10 +133,12 @@ class Supervisor:
 
     Args:
         options: What they run.
+        bound: The socket that they listen on in turn; None leaves it to each (Windows can't hand one on).
     """
 
-    def __init__(self, options: HostOptions) -> None:
+    def __init__(self, options: HostOptions, bound: socket.socket | None) -> None:
         self._options = options
+        self._bound = bound
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._child: Child | None = None
         self._stopping = False
@@ -135,8 +150,9 @@ class Supervisor:
         self._kill_at: float | None = None
 
     def run(self) -> int:
-        """Supervise until stopped; return the exit code."""
-        handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Supervise until stopped; return the exit code. SIGINT and SIGTERM stay handled after that, too."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
         stop_watching = threading.Event()
         watch_sources(self._options.app_dir, lambda names: self._events.put(Changed(names)), stop_watching)
         try:
@@ -148,8 +164,6 @@ class Supervisor:
             stop_watching.set()
             if self._child is not None:
                 self._child.kill()
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._events.put(StopAsked(insists=self._interrupts.insists()))
@@ -186,7 +200,7 @@ class Supervisor:
     def _start(self, *, after_change: bool) -> None:
         self._start_at = self._kill_at = None
         self._reloading = False
-        self._child = Child(self._options, self._events, after_change=after_change)
+        self._child = Child(self._options, self._bound, self._events, after_change=after_change)
 
     def _ask_to_stop(self, child: Child) -> None:
         child.ask_to_stop()

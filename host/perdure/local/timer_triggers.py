@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -72,6 +72,7 @@ class Timer:
         outputs: Takes its outputs.
         environ: Where the settings in the schedule live.
         state_dir: Folder for the record of runs.
+        clock: Tells the time, aware and in UTC.
 
     Raises:
         HostError: The schedule makes no sense.
@@ -84,6 +85,8 @@ class Timer:
         outputs: Outputs,
         environ: Mapping[str, str],
         state_dir: Path,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         fields = function.trigger.fields
         text = resolve_expressions(str(fields["schedule"]), environ, f"The schedule of function {function.name}")
@@ -91,30 +94,31 @@ class Timer:
             self._schedule: Schedule = parse_schedule(text)
         except ValueError as error:
             raise HostError(f"The schedule of function {function.name} can't be read: {error}.") from error
+        self._clock = clock
         self._function = function
         self._invoker = invoker
         self._outputs = outputs
         self._run_on_startup = bool(fields.get("runOnStartup"))
-        use_monitor = fields.get("useMonitor") is not False and _is_rare(self._schedule)
+        use_monitor = fields.get("useMonitor") is not False and _is_rare(self._schedule, clock())
         self._monitor = TimerMonitor(state_dir / f"{function.name.lower()}.json", text) if use_monitor else None
         self._last: datetime | None = None
 
     async def run(self) -> None:
         """Fire whenever due, until cancelled; that does not cancel a run under way."""
-        now = datetime.now(UTC)
+        now = self._clock()
         past_due = self._monitor is not None and self._monitor.missed(now)
         if past_due or self._run_on_startup:
             await asyncio.shield(self.fire(past_due=past_due))
-        while (due := self._schedule.next_after(datetime.now(UTC))) is not None:
+        while (due := self._schedule.next_after(self._clock())) is not None:
             if self._monitor is not None:
                 self._monitor.record(due)
-            while (left := (due - datetime.now(UTC)).total_seconds()) > 0:  # noqa: ASYNC110 - the clock is the condition
+            while (left := (due - self._clock()).total_seconds()) > 0:  # noqa: ASYNC110 - the clock is the condition
                 await asyncio.sleep(min(left, _LONGEST_NAP))
             await asyncio.shield(self.fire(past_due=False))
 
     async def fire(self, *, past_due: bool) -> None:
         """Run the function now; a failure is only logged, the next occurrence comes anyway."""
-        now = datetime.now(UTC)
+        now = self._clock()
         upcoming = self._schedule.next_after(now)
         status = {
             "Last": (self._last or now).isoformat(),
@@ -134,7 +138,7 @@ class Timer:
         self._last = now
 
 
-def _is_rare(schedule: Schedule) -> bool:
-    first = schedule.next_after(datetime.now(UTC))
+def _is_rare(schedule: Schedule, now: datetime) -> bool:
+    first = schedule.next_after(now)
     second = None if first is None else schedule.next_after(first)
     return first is not None and second is not None and second - first >= _MONITORED_FROM

@@ -1,0 +1,33 @@
+"""The socket that the host listens on.
+
+A supervisor holds it across restarts: a request that comes while no host process lives waits for the next one.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from perdure.local.errors import HostError
+
+
+def bind(address: str, port: int) -> socket.socket:
+    """Return a socket bound to the address.
+
+    Raises:
+        HostError: The port is taken, or the address is none of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((address, port))
+    except OSError as error:
+        bound.close()
+        if error.errno == errno.EADDRINUSE:
+            raise HostError(
+                f"Port {port} on {address} is in use. Stop what runs there (another host?), or choose another port: "
+                f"perdure start --port {port + 1}."
+            ) from error
+        raise HostError(f"Can't listen on {address}, port {port}: {error.strerror or error}.") from error
+    return bound
