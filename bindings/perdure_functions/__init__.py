@@ -1,0 +1,38 @@
+"""Perdure on Azure Functions: `import perdure_functions as df`.
+
+The names are those of Durable Functions for Python, so that an app moves over by changing this import; beside them
+stand those of the Durable Task SDK.
+"""
+
+from perdure.client import DurableOrchestrationStatus, PurgeHistoryResult
+from perdure.core.context import OrchestrationContext
+from perdure.core.failure import NonRetryableError, TaskFailedError
+from perdure.core.retry import RetryOptions, RetryPolicy
+from perdure.core.status import OrchestrationRuntimeStatus
+from perdure.engine.registry import ActivityContext, activity_context
+from perdure_functions.app import Blueprint, DFApp, DurableApp
+from perdure_functions.client import DurableFunctionsClient, DurableOrchestrationClient, SyncDurableFunctionsClient
+from perdure_functions.durable_function import Orchestrator
+
+DurableOrchestrationContext = OrchestrationContext
+
+__all__ = [
+    "ActivityContext",
+    "Blueprint",
+    "DFApp",
+    "DurableApp",
+    "DurableFunctionsClient",
+    "DurableOrchestrationClient",
+    "DurableOrchestrationContext",
+    "DurableOrchestrationStatus",
+    "NonRetryableError",
+    "OrchestrationContext",
+    "OrchestrationRuntimeStatus",
+    "Orchestrator",
+    "PurgeHistoryResult",
+    "RetryOptions",
+    "RetryPolicy",
+    "SyncDurableFunctionsClient",
+    "TaskFailedError",
+    "activity_context",
+]

@@ -1,0 +1,186 @@
+"""The client that functions receive: Perdure's own, and what belongs to HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import Any, Protocol
+
+import azure.functions as func
+
+from perdure.client import Client, DurableOrchestrationStatus, SyncClient
+from perdure.client.sync_client import run_from_thread
+from perdure.core.status import OrchestrationRuntimeStatus
+from perdure.engine.worker import Worker
+from perdure.storage.protocol import Storage
+from perdure_functions.links import ManagementLinks
+
+_RETRY_AFTER = "10"
+"""Seconds after which a caller is told to ask for the status."""
+
+
+class Sibling(Protocol):
+    """Returns the client of another hub, or of the same hub at another connection."""
+
+    def __call__(self, task_hub: str | None, connection: str | None, /) -> Awaitable[DurableOrchestrationClient]:
+        """Both None means the app's own."""
+
+
+class DurableOrchestrationClient(Client):
+    """Starts and manages orchestrations; functions receive it through `durable_client_input`.
+
+    Args:
+        storage: see `perdure.Client`, as for what is not named here.
+        control_queues: see there.
+        worker: see there.
+        default_version: see there.
+        links: makes the URLs at which instances are managed.
+        sibling: returns clients of other hubs.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        control_queues: int = 1,
+        worker: Worker | None = None,
+        default_version: str | None = None,
+        links: ManagementLinks | None = None,
+        sibling: Sibling | None = None,
+    ) -> None:
+        super().__init__(storage, control_queues=control_queues, worker=worker, default_version=default_version)
+        self._links = links or ManagementLinks("api")
+        self._sibling = sibling
+
+    async def raise_event(
+        self,
+        instance_id: str,
+        event_name: str,
+        event_data: Any = None,
+        task_hub_name: str | None = None,
+        connection_name: str | None = None,
+    ) -> None:
+        """Send an external event; see `perdure.Client.raise_event`.
+
+        Args:
+            instance_id: the instance.
+            event_name: the event's name; its case is ignored.
+            event_data: anything that has a JSON form.
+            task_hub_name: the instance's hub, if it is another one.
+            connection_name: the connection to it, if it is another one.
+        """
+        if task_hub_name is None and connection_name is None:
+            await super().raise_event(instance_id, event_name, event_data)
+        elif self._sibling is None:
+            raise ValueError("this client knows no other hub: open one with Client.open")
+        else:
+            other = await self._sibling(task_hub_name, connection_name)
+            await other.raise_event(instance_id, event_name, event_data)
+
+    # ---- HTTP ----------------------------------------------------------------------------------------------------
+
+    def create_check_status_response(self, request: func.HttpRequest | None, instance_id: str) -> func.HttpResponse:
+        """Return the answer to a request that has started an instance: 202, with the URLs to manage it by."""
+        payload = self._links.payload(request, instance_id)
+        headers = {"Location": payload["statusQueryGetUri"], "Retry-After": _RETRY_AFTER}
+        return json_response(202, payload, headers)
+
+    def create_http_management_payload(
+        self, request: func.HttpRequest | str | None = None, instance_id: str | None = None
+    ) -> dict[str, str]:
+        """Return the URLs to manage an instance by; called with `(instance_id)` or `(request, instance_id)`."""
+        if isinstance(request, str):
+            request, instance_id = None, request
+        if instance_id is None:
+            raise TypeError("create_http_management_payload takes an instance id, or a request and an instance id")
+        return self._links.payload(request, instance_id)
+
+    def get_client_response_links(self, request: func.HttpRequest | None, instance_id: str) -> dict[str, str]:
+        """Return the URLs to manage an instance by."""
+        return self._links.payload(request, instance_id)
+
+    async def wait_for_completion_or_create_check_status_response(
+        self,
+        request: func.HttpRequest | None,
+        instance_id: str,
+        timeout_in_milliseconds: int = 10_000,
+        retry_interval_in_milliseconds: int = 1_000,  # noqa: ARG002 - polling adapts itself
+    ) -> func.HttpResponse:
+        """Return the output (200) of an instance that ends in time, the check-status answer (202) of one that does not.
+
+        One that has failed is answered with its status and 500, one that was terminated with its status and 200.
+
+        Args:
+            request: the request being answered.
+            instance_id: the instance.
+            timeout_in_milliseconds: how long to wait.
+            retry_interval_in_milliseconds: accepted for compatibility: polling begins fast and slows down by itself.
+        """
+        try:
+            status = await self.wait_for_completion(instance_id, timedelta(milliseconds=timeout_in_milliseconds))
+        except TimeoutError:
+            return self.create_check_status_response(request, instance_id)
+        return response_of_ended(status)
+
+
+DurableFunctionsClient = DurableOrchestrationClient
+
+
+class SyncDurableFunctionsClient(SyncClient):
+    """The sync twin of `DurableOrchestrationClient`, which functions that are not async receive."""
+
+    _client: DurableOrchestrationClient
+
+    def raise_event(
+        self,
+        instance_id: str,
+        event_name: str,
+        event_data: Any = None,
+        task_hub_name: str | None = None,
+        connection_name: str | None = None,
+    ) -> None:
+        """See `DurableOrchestrationClient.raise_event`."""
+        work = self._client.raise_event(instance_id, event_name, event_data, task_hub_name, connection_name)
+        run_from_thread(work, self._loop)
+
+    def create_check_status_response(self, request: func.HttpRequest | None, instance_id: str) -> func.HttpResponse:
+        """See `DurableOrchestrationClient.create_check_status_response`."""
+        return self._client.create_check_status_response(request, instance_id)
+
+    def create_http_management_payload(
+        self, request: func.HttpRequest | str | None = None, instance_id: str | None = None
+    ) -> dict[str, str]:
+        """See `DurableOrchestrationClient.create_http_management_payload`."""
+        return self._client.create_http_management_payload(request, instance_id)
+
+    def get_client_response_links(self, request: func.HttpRequest | None, instance_id: str) -> dict[str, str]:
+        """See `DurableOrchestrationClient.get_client_response_links`."""
+        return self._client.get_client_response_links(request, instance_id)
+
+    def wait_for_completion_or_create_check_status_response(
+        self,
+        request: func.HttpRequest | None,
+        instance_id: str,
+        timeout_in_milliseconds: int = 10_000,
+        retry_interval_in_milliseconds: int = 1_000,
+    ) -> func.HttpResponse:
+        """See `DurableOrchestrationClient.wait_for_completion_or_create_check_status_response`."""
+        work = self._client.wait_for_completion_or_create_check_status_response(
+            request, instance_id, timeout_in_milliseconds, retry_interval_in_milliseconds
+        )
+        return run_from_thread(work, self._loop)
+
+
+def response_of_ended(status: DurableOrchestrationStatus) -> func.HttpResponse:
+    """Return what a caller who has waited for an instance is answered when it has ended."""
+    if status.runtime_status is OrchestrationRuntimeStatus.Completed:
+        return json_response(200, status.output)
+    failed = status.runtime_status is OrchestrationRuntimeStatus.Failed
+    return json_response(500 if failed else 200, status.to_json())
+
+
+def json_response(code: int, content: Any, headers: dict[str, str] | None = None) -> func.HttpResponse:
+    """Return an HTTP response with a JSON body."""
+    body = json.dumps(content, separators=(",", ":"))
+    return func.HttpResponse(body, status_code=code, headers=headers, mimetype="application/json")
