@@ -14,7 +14,6 @@ from perdure.core.history import (
     Event,
     EventRaised,
     ExecutionStarted,
-    ExecutionTerminated,
     SubOrchestrationCompleted,
     SubOrchestrationFailed,
     TaskCompleted,
@@ -49,10 +48,6 @@ def fired(no: int) -> TimerFired:
 
 def event(name: str, data: Any = None, message_id: str = "m") -> EventRaised:
     return EventRaised(message_id, name, json.dumps(data))
-
-
-def terminated(reason: str = "enough", *, recursive: bool = True) -> ExecutionTerminated:
-    return ExecutionTerminated(reason, recursive)
 
 
 class Driver:

@@ -12,10 +12,8 @@ import msgspec
 import pytest
 
 from perdure.core.actions import (
-    ChildTerminated,
     ContinuedAsNew,
     EventSent,
-    OrchestrationCompleted,
     SubOrchestrationScheduled,
     TaskScheduled,
     TimerCanceled,
@@ -34,7 +32,6 @@ from tests.core.driving import (
     event,
     failed,
     fired,
-    terminated,
 )
 
 
@@ -495,52 +492,6 @@ def test_continue_as_new_takes_unconsumed_events_along(drive):
     run.turn(event("b", 1, "m1"), event("a", 2, "m2"), event("a", 3, "m3"), event("b", 4, "m4"))
     assert run.end == ContinuedAsNew("2", True, "2")
     assert [each.id for each in run.last.unconsumed] == ["m1", "m3", "m4"]
-
-
-def test_termination_reaches_the_children(drive):
-    def parent(context):
-        context.call_activity("a")
-        yield context.task_all([context.call_sub_orchestrator("child", None, n) for n in ("x", "y")])
-
-    run = drive(parent)
-    run.start()
-    run.turn(child_done(1))
-    child, end = run.turn(terminated("stop"))
-    assert isinstance(child, ChildTerminated)
-    assert (child.instance_id, child.reason) == ("y", "stop")
-    assert end == OrchestrationCompleted("Terminated", '"stop"')
-
-
-def test_termination_may_spare_the_children(drive):
-    def parent(context):
-        yield context.call_sub_orchestrator("child")
-
-    run = drive(parent)
-    run.start()
-    assert len(run.turn(terminated(recursive=False))) == 1
-
-
-def test_termination_before_the_start_runs_no_user_code(drive):
-    def never(context):
-        raise AssertionError("user code ran")
-
-    run = drive(never)
-    (end,) = run.turn(terminated())
-    assert end.status == "Terminated"
-
-
-def test_clean_up_code_cannot_stop_a_termination():
-    def stubborn(context):
-        while True:
-            try:
-                yield context.call_activity("a")
-            finally:
-                raise RuntimeError("I stay")
-
-    run = Driver(stubborn)
-    run.start()
-    run.turn(terminated())
-    assert run.end.status == "Terminated"
 
 
 def test_what_comes_after_the_end_changes_nothing(drive):

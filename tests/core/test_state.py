@@ -33,8 +33,9 @@ from perdure.core.messages import Completion, Completions, RaiseEvent, Start, Te
 from perdure.core.outbox import Child, Post, Report, Sender, outgoing
 from perdure.core.state import RECORDS_KEPT, Parent, State
 from perdure.core.status import OrchestrationRuntimeStatus as Status
+from perdure.core.termination import termination
 from perdure.errors import DataError
-from tests.core.driving import NOON, done, event, fired
+from tests.core.driving import NOON, Driver, child_done, done, event, fired
 
 HERE = Circumstances("x", "x.0", pending=False, start_at=None, now=NOON)
 PENDING = Circumstances("x", "x.0", pending=True, start_at=None, now=NOON)
@@ -274,6 +275,25 @@ def test_the_end_is_reported_to_the_parent(end, completion):
     assert outgoing(state.turns[0], state, SENDER, again=True) == []
 
 
+# ---- termination ---------------------------------------------------------------------------------------------
+
+
+def test_termination_ends_the_instance_and_its_open_children():
+    children = [SubOrchestrationScheduled(no, "c", f"child{no}", f"e{no}", None) for no in range(2)]
+    state = State(turns=[started(*children, TaskScheduled(2, "a", None)), turn(child_done(0))])
+    child, end = termination(state, [done(2), ExecutionTerminated("stop")])
+    assert child == ChildTerminated("child1", "e1", "stop")
+    assert end == OrchestrationCompleted(Status.Terminated, '"stop"')
+    assert termination(state, [ExecutionTerminated("stop", False)]) == [end]
+    assert termination(state, [done(2)]) is None
+
+
+def test_replay_takes_a_termination_for_the_end():
+    run = Driver(lambda context: context.call_activity("a"))
+    assert run.turn(ExecutionTerminated("stop")) == []
+    assert run.turn(ExecutionTerminated("stop")) == []
+
+
 # ---- encoding ------------------------------------------------------------------------------------------------
 
 
@@ -305,5 +325,3 @@ def test_a_message_is_a_json_array():
 def test_a_foreign_message_is_told(text):
     with pytest.raises(DataError, match="can't be read as one of Perdure's"):
         decode_message(text)
-
-

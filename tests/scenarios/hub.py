@@ -17,7 +17,7 @@ from perdure.errors import PerdureError
 from perdure.local.invocation import InvocationError
 from perdure.local.queue_pump import PumpOptions, QueuePump
 from perdure.storage.protocol import Storage
-from perdure.storage.rows import Instance, QueueMessage
+from perdure.storage.rows import Instance, QueueMessage, Row
 
 PUMP = PumpOptions(max_polling_interval=0.1, invisibility=30.0)
 
@@ -25,8 +25,8 @@ PUMP = PumpOptions(max_polling_interval=0.1, invisibility=30.0)
 class RunningWorker:
     """A worker whose queues are pumped."""
 
-    def __init__(self, storage: Storage, registry: Registry, settings: EngineSettings) -> None:
-        self.engine = Worker(storage, registry, settings)
+    def __init__(self, engine: Worker, storage: Storage) -> None:
+        self.engine = engine
         self._pumps = [QueuePump(storage, queue, self._control, PUMP) for queue in self.engine.queues.control]
         self._pumps.append(QueuePump(storage, self.engine.queues.work, self._work, PUMP))
         self._tasks = [asyncio.create_task(pump.run()) for pump in self._pumps]
@@ -77,9 +77,10 @@ class Hub:
         if storage is not self.storage:
             self._opened.append(storage)
         options = self.settings if not settings else EngineSettings(**settings)
-        worker = RunningWorker(storage, self.registry, options)
+        engine = Worker(storage, self.registry, options)
         if not self.workers:
-            await worker.engine.create_hub()
+            await engine.create_hub()
+        worker = RunningWorker(engine, storage)
         self.workers.append(worker)
         return worker
 
@@ -119,6 +120,15 @@ class Hub:
                 return instance
             await asyncio.sleep(0.01)
         raise AssertionError(f"{instance_id} did not get there in {seconds} s: {instance}")
+
+    async def turns(self, instance_id: str, number: int) -> Row:
+        """Wait until an instance has had that many turns."""
+        async with asyncio.timeout(30):
+            while True:
+                row = await self.storage.read(instance_id)
+                if row is not None and len(row.tail) >= number:
+                    return row
+                await asyncio.sleep(0.01)
 
     async def output(self, instance_id: str, seconds: float = 30) -> Any:
         instance = await self.ended(instance_id, seconds)

@@ -142,7 +142,7 @@ class Orchestration:
             case EventRaised():
                 self._frame.event_raised(event, _resolved(event.data, payloads))
             case ExecutionTerminated():
-                self._terminate(event)
+                self._ended = True  # decided without the orchestrator: see core/termination.py
             case _:
                 assert_never(event)
         self._go_on()
@@ -212,13 +212,6 @@ class Orchestration:
             failure = failure_of(error)
             self._end(OrchestrationCompleted(OrchestrationRuntimeStatus.Failed, to_json(str(failure)), failure))
 
-    def _terminate(self, event: ExecutionTerminated) -> None:
-        if event.recursive:
-            for no, action in self._frame.scheduled.items():
-                if isinstance(action, SubOrchestrationScheduled) and self._frame.is_open(no):
-                    self._frame.ask(ChildTerminated(action.instance_id, action.execution_id, event.reason))
-        self._end(OrchestrationCompleted(OrchestrationRuntimeStatus.Terminated, to_json(event.reason)))
-
     def _end(self, action: ContinuedAsNew | OrchestrationCompleted) -> None:
         self._ended = True
         self._frame.ask(action)
@@ -237,8 +230,8 @@ class Orchestration:
                 version = f" (version {context.version})" if context.version else ""
                 raise NonDeterminismError(
                     f"instance '{context.instance_id}': history and code of orchestrator '{context.name}'{version} "
-                    f"differ: history records {_told(recorded)}, but the code now asks for {_told(now)}. Orchestrator code "
-                    f"must ask for the same things in the same order as when this instance began; deploy code that "
+                    f"differ: history records {_told(recorded)}, but the code now asks for {_told(now)}. Orchestrator "
+                    f"code must ask for the same things in the same order as when this instance began; deploy code that "
                     f"does and the instance goes on."
                 )
 

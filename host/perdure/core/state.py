@@ -106,6 +106,10 @@ class State:
         """Return action `no` of this generation if its outcome is still awaited."""
         return self._open.get(no)
 
+    def open_children(self) -> list[SubOrchestrationScheduled]:
+        """Return the children that have not ended."""
+        return [action for action in self._open.values() if isinstance(action, SubOrchestrationScheduled)]
+
     def open_in_place(self, turns: Sequence[Turn] | None = None) -> list[TaskScheduled | TimerCreated]:
         """Return what runs, or should run, at the session that answers for the instance: all of it, or what the given
         turns have scheduled.

@@ -60,6 +60,8 @@ class Inbound:
     message: ControlMessage
     delivery: Delivery
     arrived_at: datetime
+    poisoned: bool = False
+    """It has used up its deliveries: nothing that may end the process is to be tried for it again."""
     arrived: int = field(default_factory=ticket)
 
     def renew(self, newer: Inbound) -> None:

@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 
-from perdure.core.naming import check_text
-from perdure.errors import SettingsError
-
-_HUB = re.compile(r"[A-Za-z][A-Za-z0-9]{2,39}")
-
-
-def check_hub(hub: str) -> str:
-    """Return the name if a hub may have it: 3 to 40 letters and digits, a letter first (Azure's rule for tables)."""
-    if not _HUB.fullmatch(check_text(hub, "a task hub's name")):
-        raise SettingsError(
-            f"'{hub}' can't be the name of a task hub: it takes 3 to 40 letters and digits and begins with a letter "
-            f"(host.json, extensions.durableTask.hubName)"
-        )
-    return hub
+from perdure.storage.limits import check_hub
 
 
 class HubQueues:
@@ -30,7 +16,8 @@ class HubQueues:
     """
 
     def __init__(self, hub: str, control_queues: int = 1) -> None:
-        name = check_hub(hub).lower()
+        check_hub(hub)
+        name = hub.lower()
         self.control = [f"{name}-control" + (f"-{index}" if index else "") for index in range(control_queues)]
         self.work = f"{name}-workitems"
         self.parked = f"{name}-parked"

@@ -19,7 +19,7 @@ from perdure.core.state import State
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
 from perdure.engine.delivery import ticket
 from perdure.engine.settings import EngineSettings
-from perdure.storage.protocol import Storage
+from perdure.storage.protocol import PayloadMissing, Storage
 from perdure.storage.rows import Instance, Row, RowUpdate
 
 
@@ -69,13 +69,27 @@ class Journal:
         """Ticket drawn before the row was last known to be current."""
 
     async def load(self) -> None:
-        """Read the row, and those of its segments that are not known yet."""
+        """Read the row, and those of its segments that are not known yet.
+
+        Raises:
+            PayloadMissing: a segment that the row names does not exist.
+            DataError: the row or a segment can't be read.
+        """
         drawn = ticket()
         row = await self._storage.read(self.instance_id)
-        if row is None or row.instance.deleting:
-            self.row = None
-        else:
-            await self._adopt(row)
+        while row is not None and not row.instance.deleting:
+            try:
+                await self._adopt(row)
+            except PayloadMissing:
+                # continue-as-new or a purge may have removed the segment after the row was read
+                before, drawn = row.etag, ticket()
+                row = await self._storage.read(self.instance_id)
+                if row is not None and row.etag == before:
+                    raise
+            else:
+                self.fresh_at = drawn
+                return
+        self.row = None
         self.fresh_at = drawn
 
     def adopt_new(self, row: Row, fresh_at: int) -> None:

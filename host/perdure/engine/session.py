@@ -18,10 +18,12 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from perdure.core.actions import TaskScheduled
 from perdure.core.history import Event, Turn
 from perdure.core.intake import Circumstances, Intake, Verdict, take_in
 from perdure.core.messages import Completion
 from perdure.core.status import OrchestrationRuntimeStatus
+from perdure.engine.activities import lost
 from perdure.engine.blocking import Blocking, Refusal
 from perdure.engine.delivery import AnchorLost, Inbound
 from perdure.engine.executor import Execution
@@ -86,11 +88,6 @@ class Session:
     def idle(self) -> bool:
         """Whether nothing is lost when the session is forgotten."""
         return self._task is None and not (self._inbox or self._held or self._in_place.busy)
-
-    @property
-    def running(self) -> bool:
-        """Whether it is in the middle of a turn."""
-        return self._task is not None
 
     def abandon(self, error: BaseException) -> None:
         """Give everything back: whoever receives the messages next goes on from what is durable."""
@@ -235,7 +232,8 @@ class Session:
 
     async def _write(self, change: Change) -> Change | None:
         """Commit. Returns None if the race was lost; a copy if it was won at a try whose answer was lost (trap c), and
-        the row may have moved on since."""
+        the row may have moved on since.
+        """
         try:
             await self._journal.commit(change)
         except Conflict:
@@ -293,7 +291,19 @@ class Session:
         turns = {id(each): each for inbound in known for each in journal.state.unsettled_turns(inbound.message.id)}
         await self._send(list(turns.values()), again=True)
         if self._held:
-            for action in journal.state.open_in_place():
+            await self._run_or_fail_in_place(poisoned=any(inbound.poisoned for inbound in known))
+
+    async def _run_or_fail_in_place(self, *, poisoned: bool) -> None:
+        """Run what the session before us left in place; but if the anchor has used up its deliveries an activity in
+        place probably ends its process, so rule 6 makes it fail.
+        """
+        journal = self._journal
+        for action in journal.state.open_in_place():
+            if poisoned and isinstance(action, TaskScheduled):
+                deliveries = self._services.settings.max_deliveries
+                outcome = Completion(action.no, failure=lost(action.name, deliveries))
+                await self._services.dispatch.outcome(self.instance_id, journal.execution, outcome)
+            else:
                 self._in_place.start(journal.execution, action)
 
     async def _reload(self) -> bool:

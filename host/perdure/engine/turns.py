@@ -20,10 +20,11 @@ from perdure.core.actions import (
 )
 from perdure.core.data import to_json
 from perdure.core.failure import failure_of
-from perdure.core.history import Event, ExecutionStarted, ExecutionTerminated, Turn
+from perdure.core.history import Event, ExecutionStarted, Turn
 from perdure.core.outbox import execution_of
 from perdure.core.replay import Decision
 from perdure.core.status import OrchestrationRuntimeStatus
+from perdure.core.termination import termination
 from perdure.engine.executor import Execution
 from perdure.engine.journal import Change, Columns, Generation, Journal
 from perdure.engine.payloads import PayloadDesk
@@ -74,6 +75,8 @@ class TurnMaker:
             PayloadMissing: a payload is gone: purged, or the journal is behind.
         """
         now = self._services.clock.now()
+        if (actions := termination(journal.state, events)) is not None:
+            return await self._end(journal, events, making, actions)
         events = _beginning(journal, events)
         if execution is None:
             state = journal.state
@@ -87,10 +90,13 @@ class TurnMaker:
 
     async def fail(self, journal: Journal, events: Sequence[Event], making: Making, error: Exception) -> Made:
         """End the instance as failed, without its orchestrator."""
-        now = self._services.clock.now()
         failure = failure_of(error)
         last = OrchestrationCompleted(OrchestrationRuntimeStatus.Failed, to_json(str(failure)), failure)
-        decision = Decision(at=now, actions=[last], custom_status=UNSET, unconsumed=[])
+        return await self._end(journal, events, making, [last])
+
+    async def _end(self, journal: Journal, events: Sequence[Event], making: Making, actions: list[Action]) -> Made:
+        now = self._services.clock.now()
+        decision = Decision(at=now, actions=actions, custom_status=UNSET, unconsumed=[])
         turn = await self._record(journal.instance_id, journal.state.generation, events, decision, making)
         return Made(_change(journal, turn, decision, now), [turn], None)
 
@@ -169,7 +175,7 @@ def journal_ends(turn: Turn) -> bool:
 
 def _beginning(journal: Journal, events: Sequence[Event]) -> list[Event]:
     """Put the start of a generation, and what waited for it, before its first events."""
-    if journal.state.started or any(isinstance(event, ExecutionTerminated) for event in events):
+    if journal.state.started:
         return list(events)
     return [ExecutionStarted(), *journal.state.waiting_events, *events]
 

@@ -25,7 +25,7 @@ from perdure.engine.starting import Starting
 from perdure.engine.tending import Held, tend
 from perdure.engine.work import WorkDesk
 from perdure.errors import DataError, PerdureError
-from perdure.storage.protocol import Conflict, Storage
+from perdure.storage.protocol import Conflict, PayloadMissing, Storage
 from perdure.storage.rows import Row
 
 _log = logging.getLogger("perdure.worker")
@@ -114,18 +114,27 @@ class Worker:
         """A work item has used up its deliveries: its activities fail."""
         await self._work.give_up(await self._work_item(body), self.settings.max_deliveries)
 
-    async def handle_poisoned_control(self, body: str) -> None:
-        """A control message has used up its deliveries: park it where an operator finds it, and let the instance say
-        so. If the process dies between the two, the message comes again and is parked twice.
+    async def handle_poisoned_control(self, body: str, message_id: str) -> None:
+        """A control message has used up its deliveries (rule 6).
+
+        If it was the anchor of something in place, that fails. Otherwise the message is parked where an operator finds
+        it, and the instance says so; if the process dies between the two, the message comes again and is parked twice.
         """
+        message = await self._parked_unless_readable(body)
+        if message is None:
+            return
+        journal = Journal(self.storage, message.to, self.settings)
+        await journal.load()
+        state = journal.state
+        if journal.row is not None and state.knows(message.id) and (state.ended or state.started):
+            await self._offer(message, Delivery(message_id), poisoned=True)
+            return
         await self.storage.send(self.queues.parked, body)
-        message = await self.mail.open(body)
-        if not isinstance(message, WorkItem | Overflow):
-            await self._explain(
-                message.to,
-                f"a message could not be processed in {self.settings.max_deliveries} deliveries and was moved to queue "
-                f"'{self.queues.parked}' (message '{message.id}'); the log of the worker says why",
-            )
+        await self._explain(
+            message.to,
+            f"a message could not be processed in {self.settings.max_deliveries} deliveries and was moved to queue "
+            f"'{self.queues.parked}' (message '{message.id}'); the log of the worker says why",
+        )
 
     # ---- starting in this process --------------------------------------------------------------------------
 
@@ -173,11 +182,22 @@ class Worker:
 
     # ---- its own -------------------------------------------------------------------------------------------
 
-    async def _offer(self, message: ControlMessage, delivery: Delivery) -> None:
+    async def _offer(self, message: ControlMessage, delivery: Delivery, *, poisoned: bool = False) -> None:
         if self._stopped:
             raise WorkerStopped("this worker is shutting down")
-        self._sessions.of(message.to).offer(Inbound(message, delivery, self.clock.now()))
+        self._sessions.of(message.to).offer(Inbound(message, delivery, self.clock.now(), poisoned))
         await delivery.settled()
+
+    async def _parked_unless_readable(self, body: str) -> ControlMessage | None:
+        """Return the message; one that can't be read is parked, and None returned."""
+        try:
+            message = await self.mail.open(body)
+        except (DataError, PayloadMissing):
+            message = None
+        if message is None or isinstance(message, WorkItem | Overflow):
+            await self.storage.send(self.queues.parked, body)
+            return None
+        return message
 
     async def _work_item(self, body: str) -> WorkItem:
         message = await self.mail.open(body)

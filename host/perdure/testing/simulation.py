@@ -104,7 +104,7 @@ class Simulation:
         invisibility: float = 10.0,
     ) -> None:
         self.seed = seed
-        self.random = random.Random(seed)
+        self.random = random.Random(seed)  # noqa: S311 - repeatable on purpose
         self.faults = faults or Faults()
         self.loop = VirtualTimeLoop()
         self.store = MemoryStore()
@@ -124,7 +124,7 @@ class Simulation:
 
     def run(self, scenario: Coroutine[Any, Any, None]) -> None:
         """Run `scenario`, the part of the clients, beside the workers until it returns."""
-        self.loop.set_task_factory(self._make_task)
+        self.loop.set_task_factory(self._make_task)  # type: ignore[arg-type] # its keywords vary with Python's version
         self.loop.set_exception_handler(self._loop_error)
         asyncio.set_event_loop(self.loop)
         try:
@@ -224,7 +224,7 @@ class Simulation:
         life.engine = engine = self._engine(life)
         control = engine.queues.control[0]
         await asyncio.gather(
-            self._pump(engine, control, lambda body, key, count: engine.handle_control(body, key, count)),
+            self._pump(engine, control, engine.handle_control),
             self._pump(engine, engine.queues.work, lambda body, _, count: engine.handle_work(body, count)),
         )
 

