@@ -360,7 +360,7 @@ async def test_a_request_that_runs_too_long_is_given_up_when_the_host_stops(tmp_
         await begun.wait()
         await client.host.stop()
         assert (await request).status_code == 500
-    assert "1 invocations still run after 2 s: giving them up" in caplog.text
+    assert "Giving up what still runs after 2 s (1)." in caplog.text
 
 
 async def test_the_apps_hooks_frame_the_run(tmp_path):

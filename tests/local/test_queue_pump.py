@@ -182,14 +182,15 @@ def test_a_failed_message_comes_back_after_the_visibility_timeout():
 def test_a_poisoned_message_moves_to_the_poison_queue(caplog):
     async def main():
         store, function = Store(), Function(fails=lambda _: True)
-        async with pumping(store, function, max_dequeue_count=3):
+        async with pumping(store, function, max_dequeue_count=3, visibility_timeout=10):
             await store.send(QUEUE, '{"a": 1}')
             await emptied(store)
             [poisoned] = await store.receive(POISON, count=32, invisibility=1)
-        return function.runs, poisoned.body
+        return [(count, round(moment)) for _, count, moment in function.runs], now(), poisoned.body
 
-    runs, body = run_virtual(main())
-    assert [count for _, count, _ in runs] == [1, 2, 3]
+    runs, ended, body = run_virtual(main())
+    assert runs == [(1, 0), (2, 10), (3, 20)]
+    assert ended < 21
     assert body == '{"a": 1}'
     assert "has reached MaxDequeueCount of 3. Moving message to queue 'work-poison'" in caplog.text
 

@@ -156,9 +156,9 @@ class FunctionsHost:
         await asyncio.gather(self._invoker.wait_idle(seconds), *(pump.drain(seconds) for pump in pumps))
         if self._invoker.running:
             _logger.warning(
-                "%d invocations still run after %g s: giving them up. Their queue messages will be delivered again.",
-                self._invoker.running,
+                "Giving up what still runs after %g s (%d). Queue messages among it will be delivered again.",
                 seconds,
+                self._invoker.running,
             )
         await asyncio.gather(*(pump.release() for pump in pumps))
         await self._invoker.cancel_running()

@@ -30,6 +30,8 @@ _LAST_DELAY = 30.0
 _SETTLED_AFTER = 60.0
 """Seconds of life after which a crash counts as the first one again."""
 
+_NAMES_SHOWN = 3
+
 _KILL_AFTER = 10.0
 """Seconds beyond the drain timeout after which a host process that does not stop is killed."""
 
@@ -219,7 +221,8 @@ class Supervisor:
     def _on_change(self, names: list[str]) -> None:
         if self._stopping:
             return
-        say(f"Changed: {', '.join(names)}. Restarting the functions.")
+        more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+        say(f"Changed: {', '.join(names[:_NAMES_SHOWN])}{more}. Restarting the functions.")
         if self._child is None:
             self._start(after_change=True)
         elif not self._reloading:
