@@ -165,13 +165,13 @@ class Clock:
         self.time += timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("timeout", [5, 5.0, timedelta(seconds=5)])
-async def test_waiting_ends(lonely, hub, timeout):
+@pytest.mark.parametrize("longest", [5, 5.0, timedelta(seconds=5)])
+async def test_waiting_ends(lonely, hub, longest):
     clock = Clock()
     client = Client(hub.storage, clock=clock)
     await client.start_new("wait", "one")
     with pytest.raises(TimeoutError, match=r"instance 'one' \('wait'\) is still Pending after 5 s"):
-        await client.wait_for_completion("one", timeout)
+        await client.wait_for_completion("one", longest)
     assert sum(clock.pauses) == pytest.approx(5)
     assert clock.pauses[:3] == pytest.approx([0.02, 0.03, 0.045])
     assert max(clock.pauses) == 1.0

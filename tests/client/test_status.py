@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from perdure.client import Client, DurableOrchestrationStatus
+from perdure.core.failure import TaskFailedError
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.storage.protocol import PayloadMissing
 from perdure.storage.rows import InstanceQuery, RowUpdate
@@ -80,7 +81,16 @@ async def test_why_an_instance_is_blocked_is_shown(hub, lonely):
 
 async def test_json_and_back():
     status = DurableOrchestrationStatus(
-        "order", "one", "2026-01-02T03:04:05.000006Z", datetime(2026, 1, 2), 0, "", "Running", [], [{}], "blocked"
+        "order",
+        "one",
+        "2026-01-02T03:04:05.000006Z",
+        datetime(2026, 1, 2, tzinfo=UTC),
+        0,
+        "",
+        "Running",
+        [],
+        [{}],
+        "blocked",
     )
     content = status.to_json()
     assert content == {
@@ -121,7 +131,7 @@ async def told(hub, client):
         yield context.call_activity("work", LARGE)
         try:
             yield context.call_activity("work", "bad")
-        except Exception:
+        except TaskFailedError:
             yield context.create_timer(timedelta(seconds=0.01))
         timer = context.create_timer(timedelta(days=1))
         event = context.wait_for_external_event("go")
@@ -205,7 +215,7 @@ async def test_history_of_what_fails_continues_and_is_terminated(hub, client):
             return None
         try:
             yield context.call_sub_orchestrator("bad_child")
-        except Exception:
+        except TaskFailedError:
             yield context.wait_for_external_event("never")
 
     await client.start_new("again", "one", 1)
