@@ -6,9 +6,10 @@ from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
-from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError, ServiceResponseError
 from azure.identity.aio import ClientSecretCredential, DefaultAzureCredential, ManagedIdentityCredential
 from azure.storage.blob import AccountSasPermissions, ResourceTypes, Services, generate_account_sas
 
@@ -191,7 +192,8 @@ async def service_that_answers(*answers):
     async def serve(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         status, headers = answers.pop(0)
-        lines = [f"HTTP/1.1 {status}", "Content-Length: 0", "Connection: close", *headers]
+        length = [] if "" in headers else ["Content-Length: 0"]
+        lines = [f"HTTP/1.1 {status}", *length, "Connection: close", *headers]
         writer.write("\r\n".join([*lines, "", ""]).encode())
         await writer.drain()
         writer.close()
@@ -258,6 +260,69 @@ async def test_a_service_that_does_not_serve_is_unavailable_and_no_key_is_shown(
     assert f"{service} service of the storage account 'acme' (127.0.0.1:" in str(caught.value)
     assert connection.credential.key not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("service", "code"),
+    [("table", "TableBeingDeleted"), ("blob", "ContainerBeingDeleted"), ("queue", "QueueBeingDeleted")],
+)
+async def test_what_is_still_being_deleted_is_unavailable(transport, opened, service, code):
+    async with service_that_answers(*[("409 Conflict", [f"x-ms-error-code: {code}"])] * 3) as connection:
+        storage = opened(AzureStorage(connection, "hub", transport=transport))
+        create = {
+            "table": partial(storage._create_table, storage._table),
+            "blob": storage._create_container,
+            "queue": partial(storage.create_queue, "some-queue"),
+        }[service]
+
+        with pytest.raises(StorageUnavailable, match=rf"still deleting.*{code}.*wait"):
+            await create()
+
+
+async def test_a_row_that_can_not_be_inserted_yet_is_no_conflict(transport, opened):
+    async with service_that_answers(("409 Conflict", ["x-ms-error-code: TableBeingDeleted"])) as connection:
+        storage = opened(AzureStorage(connection, "hub", transport=transport))
+
+        with pytest.raises(StorageUnavailable):
+            await storage.insert(new_row())
+
+
+@pytest.mark.parametrize("service", ["table", "queue", "blob"])
+async def test_a_request_that_is_not_accepted_is_an_error_of_another_kind(transport, opened, service):
+    async with service_that_answers(("400 Bad Request", ["x-ms-error-code: InvalidInput"])) as connection:
+        storage = opened(AzureStorage(connection, "hub", transport=transport))
+
+        with pytest.raises(StorageError, match=r"does not accept a request .400") as caught:
+            await call(storage, service)
+
+    assert type(caught.value) is StorageError
+
+
+async def test_an_answer_that_is_nonsense_means_unavailable(transport, opened):
+    answer = ("200 OK", ["Content-Type: application/json", "Transfer-Encoding: chunked", "", "4", "{[}]", "0", ""])
+    async with service_that_answers(*[answer] * 6) as connection:
+        storage = opened(AzureStorage(connection, "hub", transport=transport))
+
+        with pytest.raises(StorageUnavailable, match="table service"):
+            await storage.read("one")
+
+
+class NobodyLoggedIn:
+    async def get_token(self, *scopes, **options):
+        raise ClientAuthenticationError("no managed identity here")
+
+    async def close(self):
+        return
+
+
+@pytest.mark.parametrize("service", ["table", "queue", "blob"])
+async def test_an_identity_that_can_not_log_in_is_explained(monkeypatch, transport, opened, service):
+    monkeypatch.setattr("perdure.storage.azure.account._token_credential", lambda _: NobodyLoggedIn())
+    urls = dict.fromkeys(("table", "queue", "blob"), "https://acme.example.org")
+    storage = opened(AzureStorage(AzureConnection("MyStorage", "acme", Identity(), urls), "hub", transport=transport))
+
+    with pytest.raises(StorageUnavailable, match=r"no managed identity here.*Data Contributor.*MyStorage__"):
+        await call(storage, service)
 
 
 # the tables SDK, reading an error that is XML

@@ -1,3 +1,4 @@
+import asyncio
 import inspect
 from unittest.mock import AsyncMock
 
@@ -45,3 +46,9 @@ async def test_waiting_passes_through():
     await storage.send("orders", "x")
 
     await storage.wait_for_message("orders", 60)
+
+
+async def test_waiting_on_a_store_that_does_not_notify_is_simply_waiting():
+    storage = CountingStorage(AsyncMock(spec=Storage, hub="hub", max_message_bytes=1))
+
+    await asyncio.wait_for(storage.wait_for_message("orders", 0.001), 10)

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from perdure.storage.connection import resolve_connection
 from perdure.storage.opening import open_queues, open_storage
 
@@ -46,3 +48,15 @@ async def test_a_hub_in_memory_and_its_account_share_one_store():
     await reopened.create_queue("orders")
     assert await reopened.queue_length("orders") == 0
     await reopened.close()
+
+
+@pytest.mark.azurite
+async def test_azure_is_opened_with_the_encoding_asked_for(azurite):
+    connection = resolve_connection("S", {"S": azurite.connection_string})
+
+    storage, plain, encoded = open_storage(connection, "hub"), open_queues(connection, "none"), open_queues(connection)
+
+    assert storage.hub == "hub"
+    assert (plain.max_message_bytes, encoded.max_message_bytes) == (64 * 1024, 48 * 1024)
+    for each in (storage, plain, encoded):
+        await each.close()

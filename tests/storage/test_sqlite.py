@@ -6,6 +6,7 @@ import pytest
 
 from perdure.storage.protocol import Conflict, StorageUnavailable
 from perdure.storage.sqlite import Database, SqliteStorage
+from perdure.storage.wakeups import Wakeups
 from tests.storage.providers import new_row
 
 
@@ -113,6 +114,42 @@ async def test_a_caller_that_gives_up_leaves_the_database_usable(storage):
 
     await storage.insert(new_row("other"))
     assert await storage.read("other") is not None
+
+
+def test_a_database_outlives_the_event_loops_that_use_it(path):
+    storage = SqliteStorage("hub", Database.shared(path))
+    asyncio.run(storage.create())
+    intruder = sqlite3.connect(path, isolation_level=None)
+    intruder.execute("BEGIN IMMEDIATE")
+
+    async def give_up():
+        insert = asyncio.create_task(storage.insert(new_row()))
+        await asyncio.sleep(0)
+        insert.cancel()
+
+    asyncio.run(give_up())
+    intruder.execute("ROLLBACK")
+    intruder.close()
+
+    async def go_on():
+        await storage.insert(new_row("other"))
+        assert await storage.read("one") is not None
+        await storage.close()
+
+    asyncio.run(go_on())
+
+
+def test_waking_a_listener_whose_loop_is_closed_does_nothing():
+    wakeups = Wakeups()
+
+    async def listen():
+        listening = wakeups.listen("orders")
+        listening.__enter__()
+        return listening
+
+    listening = asyncio.run(listen())
+    wakeups.signal("orders")
+    listening.__exit__(None, None, None)
 
 
 async def test_a_closed_storage_says_so(path):

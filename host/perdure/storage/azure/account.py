@@ -18,6 +18,8 @@ _RETRIES: dict[str, Any] = dict.fromkeys(("retry_total", "retry_connect", "retry
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 20.0
 _MIB = 1024 * 1024
+_API_VERSION = "2021-02-12"
+"""Of blobs and queues: old enough that nobody's Azurite refuses it as unknown."""
 
 RETRY_ANY_METHOD: dict[str, Any] = {"retry_on_methods": frozenset({"GET", "PUT", "DELETE", "POST", "PATCH"})}
 """For each call of a table client.
@@ -54,6 +56,7 @@ class Account:
             self.connection.url("blob"),
             name,
             credential=self._storage_credential(),
+            api_version=_API_VERSION,
             transport=self._transport,
             retry_policy=_Retry(self._transport),
             max_single_put_size=16 * _MIB,
@@ -67,6 +70,7 @@ class Account:
             self.connection.url("queue"),
             name,
             credential=self._storage_credential(),
+            api_version=_API_VERSION,
             transport=self._transport,
             retry_policy=_Retry(self._transport),
         )

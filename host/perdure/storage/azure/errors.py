@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from azure.core.exceptions import (
     AzureError,
@@ -20,7 +21,7 @@ from perdure.storage.protocol import StorageError, StorageUnavailable
 
 _REFUSED = (401, 403)
 _BUSY = (408, 429)
-_SERVER_ERROR = 500
+_CLIENT_ERROR, _SERVER_ERROR = 400, 500
 _BEING_DELETED = ("TableBeingDeleted", "ContainerBeingDeleted", "QueueBeingDeleted")
 _MISSING = ("TableNotFound", "ContainerNotFound")
 
@@ -31,10 +32,13 @@ def error_code(error: HttpResponseError) -> str:
     if code is not None:
         return str(getattr(code, "value", code))
     # the tables SDK does not read the code of a failed insert
-    try:
-        return str(json.loads(error.response.text())["odata.error"]["code"])  # type: ignore[union-attr]
-    except (AttributeError, LookupError, TypeError, ValueError):
+    response: Any = error.response
+    if response is None:
         return ""
+    try:
+        return str(json.loads(response.text())["odata.error"]["code"])
+    except (LookupError, TypeError, ValueError):
+        return str(response.headers.get("x-ms-error-code", ""))
 
 
 @contextmanager
@@ -50,8 +54,8 @@ def _translate(error: AzureError, account: Account, service: Service) -> Storage
     place = f"The {service} service of the storage account {account.connection.account!r} ({account.host(service)})"
     setting = account.connection.setting
     said = str(error.message).splitlines()[0] if error.message else type(error).__name__
-    if isinstance(error, HttpResponseError) and error.status_code is not None:
-        code, status = error_code(error), error.status_code
+    if isinstance(error, HttpResponseError) and (error.status_code or 0) >= _CLIENT_ERROR:
+        code, status = error_code(error), error.status_code or 0
         answer = f"{status} {code}".strip()
         if status in _REFUSED:
             return StorageUnavailable(f"{place} refuses us ({answer}): {_how_to_log_in(account, setting)}")

@@ -76,7 +76,7 @@ class AzureRows:
         position: dict[str, str | None] | None = None
         if continuation is not None:
             partition, row = read_continuation(self._origin, continuation)
-            position = {"PartitionKey": partition, "RowKey": row}
+            position = {"PartitionKey": partition, "RowKey": row or None}
         pages = self._table.query_entities(
             _filter(query), select=SELECT, results_per_page=top, **RETRY_ANY_METHOD
         ).by_page(continuation_token=position)  # type: ignore[arg-type]
