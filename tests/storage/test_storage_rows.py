@@ -303,6 +303,15 @@ async def test_a_turn_that_azure_could_not_hold_is_refused_everywhere(storage):
     assert (await storage.read("one")).etag == etag
 
 
+async def test_memory_notices_a_turn_in_the_wrong_place():
+    storage = memory_provider().open("hub")
+    etag = await storage.insert(new_row(tail=[b"0", b"1"]))
+
+    for place in (0, 1, 3):
+        with pytest.raises(ValueError, match="2 entries"):
+            await storage.merge("one", etag, commit(turn=b"x", tail_index=place))
+
+
 @pytest.mark.parametrize(
     "time",
     [
@@ -314,15 +323,6 @@ async def test_a_turn_that_azure_could_not_hold_is_refused_everywhere(storage):
     ],
     ids=str,
 )
-async def test_memory_notices_a_turn_in_the_wrong_place():
-    storage = memory_provider().open("hub")
-    etag = await storage.insert(new_row(tail=[b"0", b"1"]))
-
-    for place in (0, 1, 3):
-        with pytest.raises(ValueError, match="2 entries"):
-            await storage.merge("one", etag, commit(turn=b"x", tail_index=place))
-
-
 async def test_times_keep_their_microseconds(storage, time):
     etag = await storage.insert(new_row(created_at=time, start_at=time))
     await storage.merge("one", etag, RowUpdate(updated_at=time, commit="c", completed_at=time))
