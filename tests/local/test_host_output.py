@@ -94,6 +94,9 @@ def test_the_list_of_functions(tmp_path):
     @app.route(route="/a/{id}", methods=["GET", "POST"])
     def web(req): ...
 
+    @app.route(route="b")
+    def any_method(req): ...
+
     @app.timer_trigger(arg_name="timer", schedule="0 0 * * * *")
     def hourly(timer): ...
 
@@ -107,9 +110,10 @@ def test_the_list_of_functions(tmp_path):
     def events(event): ...
 
     functions = read_functions(app, tmp_path, {"AzureWebJobs.off.Disabled": "1"})
-    routes = [http_route(functions[0], {})]
+    routes = [http_route(function, {}) for function in functions[:2]]
     own = [
         "        web: [GET,POST] http://localhost:7071/api/a/{id}",
+        "        any_method: http://localhost:7071/api/b",
         "        hourly: timerTrigger",
         "        off: timerTrigger (disabled)",
     ]

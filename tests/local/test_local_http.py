@@ -111,6 +111,12 @@ async def test_methods(tmp_path):
         assert (await client.get("/echo")).status_code == 404
 
 
+async def test_a_function_without_methods_takes_them_all(tmp_path):
+    async with serving(echo_app(), tmp_path) as client:
+        for method in ("GET", "PATCH", "OPTIONS", "QUERY"):
+            assert (await parts_of(await client.request(method, "/api/echo")))["method"] == method
+
+
 async def test_a_literal_route_wins_over_a_parameter_and_methods_decide_between_equals(tmp_path):
     app = func.FunctionApp()
 
@@ -131,6 +137,25 @@ async def test_a_literal_route_wins_over_a_parameter_and_methods_decide_between_
         assert (await client.post("/api/a/me")).text == "a/me ['POST']"
         assert (await client.put("/api/a/ME")).text == "a/me ['PUT']"
         assert (await client.get("/api/a/me")).text == "a/{id} None"
+
+
+async def test_two_functions_with_one_route_are_worth_a_warning(tmp_path, caplog):
+    app = func.FunctionApp()
+    for name, route, methods in [("a", "x/{id}", ["GET"]), ("b", "X/{key}", None), ("c", "x/{id:int}", None)]:
+
+        @app.function_name(name)
+        @app.route(route=route, methods=methods)
+        def answer(req, context) -> str:
+            return context.function_name
+
+    async with serving(app, tmp_path) as client:
+        assert (await client.get("/api/x/y")).text == "a"
+        assert (await client.post("/api/x/y")).text == "b"
+        assert (await client.get("/api/x/1")).text == "c"
+    warnings = [record.getMessage() for record in caplog.records if "same route" in record.getMessage()]
+    assert warnings == [
+        "Functions a and b have the same route X/{key}: the second gets no request that the first takes."
+    ]
 
 
 @pytest.mark.parametrize(("prefix", "path"), [("", "/echo/1"), ("v1/x", "/V1/x/echo/1")])

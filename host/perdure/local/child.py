@@ -32,7 +32,8 @@ def command(options: HostOptions, control_fd: int, listening_fd: int | None, *, 
         "listening_fd": listening_fd,
         "show_frames": show_frames,
     }
-    return [sys.executable, "-m", __name__, json.dumps(content)]
+    # -P: the app's own files must not shadow the modules that the host itself imports
+    return [sys.executable, "-P", "-m", __name__, json.dumps(content)]
 
 
 def main(text: str) -> int:

@@ -22,7 +22,7 @@ from perdure.local.options import STATE_DIR, HostOptions
 from perdure.local.outputs import Outputs
 from perdure.local.queue_connections import QueueConnections
 from perdure.local.queue_triggers import QueueTrigger, pump_options
-from perdure.local.routing import HttpRoute, Router, http_route
+from perdure.local.routing import HttpRoute, Router, http_route, rivals
 from perdure.local.settings import HostJson
 from perdure.local.timer_triggers import Timer
 from perdure.storage.rows import QueueMessage
@@ -78,6 +78,13 @@ class FunctionsHost:
         self.routes: list[HttpRoute] = [
             http_route(function, environ) for function in served if function.trigger.type == HTTP_TRIGGER
         ]
+        for first, second in rivals(self.routes):
+            _logger.warning(
+                "Functions %s and %s have the same route %s: the second gets no request that the first takes.",
+                first.function.name,
+                second.function.name,
+                second.template.text,
+            )
         self.router = Router(self.routes, host_json.extensions.http.route_prefix)
         self.http = HttpTriggers(self.router, self._invoker, self._outputs)
         self._queue_triggers = {

@@ -33,7 +33,8 @@ def _line(function: LocalFunction, route: HttpRoute | None, base_url: str) -> st
     if function.disabled:
         what = f"{function.trigger.type} (disabled)"
     elif route is not None:
-        what = f"[{','.join(route.methods)}] {base_url}/{route.template.text.strip('/')}"
+        methods = f"[{','.join(route.methods)}] " if route.methods else ""
+        what = f"{methods}{base_url}/{route.template.text.strip('/')}"
     elif function.trigger.type in SERVED_TRIGGERS - {HTTP_TRIGGER}:
         what = function.trigger.type
     else:

@@ -55,6 +55,14 @@ class Segment:
             return 0 if all(isinstance(part, str) for part in self.parts) else 1
         return 2 + 2 * parameter.catch_all + (not parameter.constraints)
 
+    @property
+    def shape(self) -> tuple[str, ...]:
+        """Its parts, literals in lower case, parameters as their constraints."""
+        return tuple(
+            part.lower() if isinstance(part, str) else f"{{{':'.join(item.text for item in part.constraints)}}}"
+            for part in self.parts
+        )
+
     def match(self, value: str) -> dict[str, str] | None:
         """Return the parameters of a decoded segment, or None if it does not fit."""
         found = self._pattern.fullmatch(value)
@@ -82,6 +90,11 @@ class RouteTemplate:
     def precedence(self) -> tuple[int, ...]:
         """Sort key: of two templates that match a path, the lower one wins."""
         return tuple(segment.rank for segment in self.segments)
+
+    @property
+    def shape(self) -> tuple[tuple[str, ...], ...]:
+        """The template without the names of its parameters: two of the same shape match the same paths."""
+        return tuple(segment.shape for segment in self.segments)
 
     def match(self, path: Sequence[str]) -> dict[str, str] | None:
         """Return the route parameters for the decoded segments of a path, or None if it does not fit."""

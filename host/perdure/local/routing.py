@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 
 from perdure.local.catalog import LocalFunction
 from perdure.local.errors import HostError
 from perdure.local.routes import RouteTemplate, parse_template, split_path
 from perdure.local.settings import resolve_expressions
 
-ALL_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _RESERVED = ("admin", "runtime")
 _WEBHOOK_ALIAS = ("runtime", "webhooks", "durabletask")
 """Where the Durable Task extension of the Functions host serves its HTTP API; clients have such addresses built in."""
@@ -23,6 +23,16 @@ class HttpRoute:
     function: LocalFunction
     template: RouteTemplate
     methods: tuple[str, ...]
+    """Empty: any."""
+
+    def answers(self, method: str) -> bool:
+        """Whether it takes the method. Whoever answers GET answers HEAD: the server leaves out the body."""
+        return not self.methods or method in self.methods or (method == "HEAD" and "GET" in self.methods)
+
+    def rivals(self, other: HttpRoute) -> bool:
+        """Whether both answer some request that only one of them can get."""
+        share_a_method = not self.methods or not other.methods or set(self.methods) & set(other.methods)
+        return self.template.shape == other.template.shape and bool(share_a_method)
 
 
 @dataclass(frozen=True)
@@ -51,8 +61,13 @@ def http_route(function: LocalFunction, environ: Mapping[str, str]) -> HttpRoute
         template = parse_template(text)
     except ValueError as error:
         raise HostError(f"The route {text!r} of function {function.name} can't be read: {error}.") from error
-    methods = tuple(str(method).upper() for method in fields.get("methods") or ALL_METHODS)
+    methods = tuple(str(method).upper() for method in fields.get("methods") or ())
     return HttpRoute(function, template, methods)
+
+
+def rivals(routes: list[HttpRoute]) -> list[tuple[HttpRoute, HttpRoute]]:
+    """Return the pairs of routes that answer the same requests; the first of each gets them."""
+    return [(first, second) for first, second in combinations(routes, 2) if first.rivals(second)]
 
 
 class Router:
@@ -77,8 +92,7 @@ class Router:
             route_params = route.template.match(path)
             if route_params is None:
                 continue
-            # whoever answers GET answers HEAD: the server leaves out the body
-            if method in route.methods or (method == "HEAD" and "GET" in route.methods):
+            if route.answers(method):
                 return Match(route, route_params)
             allowed.update(dict.fromkeys(route.methods))
         return Match(allowed=tuple(allowed))
