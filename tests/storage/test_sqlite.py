@@ -152,6 +152,15 @@ def test_waking_a_listener_whose_loop_is_closed_does_nothing():
     listening.__exit__(None, None, None)
 
 
+async def test_closing_twice_closes_once(path):
+    mine, other = (SqliteStorage("hub", Database.shared(path)) for _ in range(2))
+    await mine.close()
+    await mine.close()
+
+    await other.create()
+    await other.close()
+
+
 async def test_a_closed_storage_says_so(path):
     storage = SqliteStorage("hub", Database.shared(path))
     await storage.create()

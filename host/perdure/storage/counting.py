@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
+from typing import Self, cast
 
 from perdure.storage.protocol import Notifies, Storage
 from perdure.storage.rows import Instance, InstanceQuery, Page, QueueMessage, Row, RowUpdate, SentMessage
@@ -14,6 +14,11 @@ class CountingStorage:
 
     A call may be more or less than one request: `AzureStorage`'s observer counts those.
     """
+
+    def __new__(cls, inner: Storage) -> Self:
+        # whoever asks whether this is a Notifies must get the inner storage's answer
+        chosen = _NotifyingCountingStorage if isinstance(inner, Notifies) else cls
+        return cast(Self, super().__new__(chosen))
 
     def __init__(self, inner: Storage) -> None:
         self._inner = inner
@@ -109,13 +114,6 @@ class CountingStorage:
         self.counts["queue_length"] += 1
         return await self._inner.queue_length(queue)
 
-    async def wait_for_message(self, queue: str, timeout: float) -> None:  # noqa: ASYNC109 - waiting is its purpose
-        """Wait as `inner` does; for one that does not notify, simply wait."""
-        if isinstance(self._inner, Notifies):
-            await self._inner.wait_for_message(queue, timeout)
-        else:
-            await asyncio.sleep(timeout)
-
     async def create(self) -> None:
         self.counts["create"] += 1
         await self._inner.create()
@@ -126,3 +124,11 @@ class CountingStorage:
 
     async def close(self) -> None:
         await self._inner.close()
+
+
+class _NotifyingCountingStorage(CountingStorage):
+    """Passes on that `inner` can say when to look for messages; that is no call worth counting."""
+
+    async def wait_for_message(self, queue: str, timeout: float) -> None:  # noqa: ASYNC109 - waiting is its purpose
+        if isinstance(self._inner, Notifies):
+            await self._inner.wait_for_message(queue, timeout)

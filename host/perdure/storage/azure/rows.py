@@ -35,7 +35,9 @@ class AzureRows:
         check_row(row)
         with translated(self._account, "table"):
             try:
-                answer = await self._table.create_entity(from_row(row), **RETRY_ANY_METHOD)
+                answer = await self._table.create_entity(
+                    from_row(row), response_preference="return-no-content", **RETRY_ANY_METHOD
+                )
             except ResourceExistsError as error:
                 if error_code(error) != "EntityAlreadyExists":
                     raise

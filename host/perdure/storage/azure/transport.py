@@ -17,8 +17,8 @@ Observer = Callable[[str], None]
 """Told the kind of each request sent, e.g. `table:merge`; every try counts."""
 
 _CONNECT_SECONDS = 10
-_READ_SECONDS = 60
-_CONNECTIONS = 200
+_READ_SECONDS = 30
+_CONNECTIONS = 100
 _STREAMED_BYTES = 512 * 1024
 
 

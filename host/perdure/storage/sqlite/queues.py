@@ -31,9 +31,12 @@ class SqliteQueues:
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
+        self._closed = False
 
     async def close(self) -> None:
-        await self._database.close()
+        if not self._closed:
+            self._closed = True
+            await self._database.close()
 
     async def create_queue(self, queue: str) -> None:
         check_queue(queue)
