@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import nullcontext
 
 import pytest
 
@@ -80,7 +81,7 @@ CHANGE = Changed(["function_app.py"])
 @pytest.fixture
 def supervise(monkeypatch, tmp_path):
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    monkeypatch.setattr(supervisor, "watch_sources", lambda *_args: None)
+    monkeypatch.setattr(supervisor, "watching", lambda *_args: nullcontext())
     monkeypatch.setattr(supervisor, "_FIRST_DELAY", 0.01)
     monkeypatch.setattr(supervisor, "_LAST_DELAY", 0.04)
     monkeypatch.setattr(supervisor, "_KILL_AFTER", 0.05)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 
 from perdure.local.app_folder import HOST_JSON, LOCAL_SETTINGS
@@ -24,11 +25,13 @@ def is_source(path: PurePath, app_dir: PurePath) -> bool:
     return path.suffix == ".py" or (not folders and name in {HOST_JSON, LOCAL_SETTINGS})
 
 
-def watch_sources(app_dir: Path, on_change: Callable[[list[str]], None], stop: threading.Event) -> None:
-    """Call `on_change` with the names of changed files, from a thread of its own, until `stop` is set.
+@contextmanager
+def watching(app_dir: Path, on_change: Callable[[list[str]], None]) -> Iterator[None]:
+    """Call `on_change` with the names of changed files, from a thread of its own, for as long as the block runs.
 
     Where the operating system can't watch files, that is said once and nothing is watched.
     """
+    stop = threading.Event()
 
     def watch() -> None:
         import watchfiles
@@ -45,4 +48,11 @@ def watch_sources(app_dir: Path, on_change: Callable[[list[str]], None], stop: t
             complain(f"Files can't be watched, so changes need a restart by hand: {error}")
 
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
-    threading.Thread(target=watch, name="file watch", daemon=True).start()
+    thread = threading.Thread(target=watch, name="file watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        # native code that wakes up while the interpreter ends would abort the process
+        thread.join()

@@ -23,7 +23,7 @@ from perdure.local.exit_codes import FAILED, SECOND_INTERRUPT, START_FAILED
 from perdure.local.interrupts import Interrupts
 from perdure.local.logs import complain, say
 from perdure.local.options import HostOptions
-from perdure.local.reloading import watch_sources
+from perdure.local.reloading import watching
 
 _FIRST_DELAY = 0.5
 _LAST_DELAY = 30.0
@@ -155,17 +155,15 @@ class Supervisor:
         """Supervise until stopped; return the exit code. SIGINT and SIGTERM stay handled after that, too."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
-        stop_watching = threading.Event()
-        watch_sources(self._options.app_dir, lambda names: self._events.put(Changed(names)), stop_watching)
-        try:
+        with watching(self._options.app_dir, lambda names: self._events.put(Changed(names))):
             self._start(after_change=False)
-            while (code := self._step()) is None:
-                pass
-            return code
-        finally:
-            stop_watching.set()
-            if self._child is not None:
-                self._child.kill()
+            try:
+                while (code := self._step()) is None:
+                    pass
+            finally:
+                if self._child is not None:
+                    self._child.kill()
+        return code
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._events.put(StopAsked(insists=self._interrupts.insists()))
