@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from datetime import timedelta
 
@@ -271,6 +272,29 @@ async def test_a_turn_larger_than_a_row_and_a_history_longer_than_one(hub):
     assert await hub.output(instance_id, 60) == [600, True]
     row = await hub.storage.read(instance_id)
     assert len(row.segments) > 1
+
+
+async def test_many_large_events_survive_continue_as_new(hub):
+    """Sixty unconsumed events of 5 KB are more than a row holds beside its history."""
+
+    @hub.orchestrator
+    def collect(context):
+        if context.get_input() is None:
+            yield context.wait_for_external_event("begin")
+            context.continue_as_new("second")
+            return None
+        return (yield context.task_all([context.wait_for_external_event("item") for _ in range(60)]))
+
+    await hub.add_worker()
+    instance_id = await hub.start("collect")
+    noise = [f"{n:02d}{random.Random(n).getrandbits(20_000):x}" for n in range(60)]
+    for text in noise:
+        await hub.raise_event(instance_id, "item", text)
+    await hub.reaches(instance_id, lambda instance: instance.status == "Running")
+    await hub.quiet()
+    await hub.raise_event(instance_id, "begin")
+    assert sorted(await hub.output(instance_id)) == noise
+    assert [name for name in await hub.storage.list_segments(instance_id) if "00000000-" in name] == []
 
 
 async def test_two_workers_share_and_every_instance_ends_once(hub):

@@ -16,7 +16,7 @@ Message = ControlMessage | WorkItem | Overflow
 
 _COMPRESS_FROM = 256
 """Bytes from which compression pays for its CPU."""
-_PLAIN, _DEFLATED = b"\x00", b"\x01"
+_PLAIN, _DEFLATED, _ELSEWHERE = b"\x00", b"\x01", b"\x02"
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True):
@@ -56,6 +56,16 @@ def decode_head(data: bytes) -> Head:
         return _head.decode(_unpacked(data)) if data else Head()
     except (msgspec.MsgspecError, zlib.error, ValueError) as error:
         raise DataError(f"the head of a row can't be read: {error}") from error
+
+
+def head_in_segment(name: str) -> bytes:
+    """Return what stands in a row whose head is too large for it: the name of the segment that holds the head."""
+    return _ELSEWHERE + name.encode()
+
+
+def segment_of_head(data: bytes) -> str | None:
+    """Return the name of the segment that holds a head, or None if these bytes are the head."""
+    return data[1:].decode() if data[:1] == _ELSEWHERE else None
 
 
 def encode_message(message: Message) -> str:

@@ -39,7 +39,7 @@ def garbage_of(journal: Journal, change: Change) -> Garbage:
         data += [action.input for action in turn.actions if isinstance(action, TaskScheduled)]
     kept = set(_payloads([generation.input, *(event.data for event in generation.waiting_events)]))
     kept |= set(_payloads([journal.instance.custom_status, journal.instance.output]))
-    return Garbage([each for each in _payloads(data) if each not in kept], list(journal.row.segments))
+    return Garbage([each for each in _payloads(data) if each not in kept], journal.segments)
 
 
 def _payloads(data: list[str | None]) -> list[str]:

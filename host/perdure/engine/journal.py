@@ -12,7 +12,15 @@ from datetime import datetime
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from perdure.core.codec import Head, decode_head, decode_turns, encode_head, encode_turns
+from perdure.core.codec import (
+    Head,
+    decode_head,
+    decode_turns,
+    encode_head,
+    encode_turns,
+    head_in_segment,
+    segment_of_head,
+)
 from perdure.core.history import EventRaised, Turn
 from perdure.core.outbox import Sender, execution_of
 from perdure.core.state import State
@@ -96,7 +104,7 @@ class Journal:
         """Begin with a row that has just been inserted by this process, without reading it back."""
         self.row = row
         self.state = State()
-        self.sender = _sender(row)
+        self.sender = _sender(row, decode_head(row.head))
         self.fresh_at = fresh_at
 
     async def _adopt(self, row: Row) -> None:
@@ -105,7 +113,7 @@ class Journal:
             pieces = await self._storage.get_segments(self.instance_id, missing)
             self._segments |= {name: decode_turns(piece) for name, piece in zip(missing, pieces, strict=True)}
         self._segments = {name: self._segments[name] for name in row.segments}
-        head = decode_head(row.head)
+        head = await self._read_head(row)
         turns = [turn for name in row.segments for turn in self._segments[name]]
         turns += [turn for entry in row.tail for turn in decode_turns(entry)]
         self.state = State(
@@ -116,7 +124,22 @@ class Journal:
             turns=turns,
         )
         self.row = row
-        self.sender = _sender(row)
+        self.sender = _sender(row, head)
+
+    async def _read_head(self, row: Row) -> Head:
+        name = segment_of_head(row.head)
+        if name is None:
+            return decode_head(row.head)
+        return decode_head((await self._storage.get_segments(self.instance_id, [name]))[0])
+
+    @property
+    def segments(self) -> list[str]:
+        """Names of all segments that the row names."""
+        row = self.row
+        if row is None:
+            return []
+        head = segment_of_head(row.head)
+        return [*row.segments, head] if head else list(row.segments)
 
     @property
     def instance(self) -> Instance:
@@ -180,8 +203,12 @@ class Journal:
             input=generation.input,
             version=generation.version,
         )
-        head = Head(self.sender.parent, generation.carried, generation.waiting_events)
-        new = Row(instance=instance, head=encode_head(head), etag=row.etag)
+        head = encode_head(Head(self.sender.parent, generation.carried, generation.waiting_events))
+        if len(head) > self._settings.turn_bytes:
+            name = f"{instance.generation:08d}-head-{change.commit}"
+            await self._storage.put_segment(self.instance_id, name, head)
+            head = head_in_segment(name)
+        new = Row(instance=instance, head=head, etag=row.etag)
         segments: dict[str, list[Turn]] = {}
         if entry is not None and change.turn is not None and len(entry) > self._settings.turn_bytes:
             name = f"{instance.generation:08d}-000000-{change.commit}"
@@ -201,8 +228,8 @@ class Journal:
         self.row = row
 
 
-def _sender(row: Row) -> Sender:
-    return Sender(row.instance.instance_id, row.instance.execution_id, decode_head(row.head).parent)
+def _sender(row: Row, head: Head) -> Sender:
+    return Sender(row.instance.instance_id, row.instance.execution_id, head.parent)
 
 
 def _update(row: Row, change: Change, entry: bytes | None) -> RowUpdate:
