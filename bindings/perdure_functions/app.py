@@ -227,6 +227,11 @@ class DFApp(DurableDecorators, func.FunctionApp):
         if self.durable_functions:
             await self.runtime.worker()
 
+    async def on_host_drain(self) -> None:
+        """Begin nothing new; a host that knows of this method calls it before it waits for what runs."""
+        if self.durable_functions:
+            (await self.runtime.worker()).drain()
+
     async def on_host_stop(self) -> None:
         """Stop working and close everything; a host that knows of this method calls it."""
         await self.runtime.stop()

@@ -301,8 +301,11 @@ def _no_such_number(name: str) -> None:
 
 
 def _parameter(request: func.HttpRequest, name: str) -> str:
-    """Return a parameter of the route. The Functions host decodes everything in it but slashes."""
-    return _ENCODED_SLASH.sub("/", request.route_params.get(name) or "")
+    """Return a parameter of the route. The Functions host decodes everything in it but slashes; where the URL shows
+    that `%2F` was meant as such, it stays.
+    """
+    value = request.route_params.get(name) or ""
+    return value if "%252f" in request.url.casefold() else _ENCODED_SLASH.sub("/", value)
 
 
 def _complaint(code: int, message: str) -> func.HttpResponse:

@@ -1,0 +1,108 @@
+"""The public API: names, and the signatures that apps written for Durable Functions rely on."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import perdure_functions as df
+
+NAMES = [
+    "ActivityContext",
+    "Blueprint",
+    "DFApp",
+    "DurableApp",
+    "DurableFunctionsClient",
+    "DurableOrchestrationClient",
+    "DurableOrchestrationContext",
+    "DurableOrchestrationStatus",
+    "NonRetryableError",
+    "OrchestrationContext",
+    "OrchestrationRuntimeStatus",
+    "Orchestrator",
+    "PurgeHistoryResult",
+    "RetryOptions",
+    "RetryPolicy",
+    "SyncDurableFunctionsClient",
+    "TaskFailedError",
+    "activity_context",
+]
+
+SIGNATURES = {
+    "DFApp": "(http_auth_level=FUNCTION)",
+    "DFApp.orchestration_trigger": "(self, context_name, orchestration=None, input_type=None)",
+    "DFApp.activity_trigger": "(self, input_name, activity=None)",
+    "DFApp.durable_client_input": "(self, client_name, task_hub=None, connection_name=None)",
+    "Blueprint.activity_trigger": "(self, input_name, activity=None)",
+    "Orchestrator.create": "(fn)",
+    "DurableOrchestrationClient.start_new": (
+        "(self, orchestration_function_name, instance_id=None, client_input=None, version=None)"
+    ),
+    "DurableOrchestrationClient.get_status": (
+        "(self, instance_id, show_history=False, show_history_output=False, show_input=False)"
+    ),
+    "DurableOrchestrationClient.get_status_all": "(self)",
+    "DurableOrchestrationClient.raise_event": (
+        "(self, instance_id, event_name, event_data=None, task_hub_name=None, connection_name=None)"
+    ),
+    "DurableOrchestrationClient.terminate": "(self, instance_id, reason, *, recursive=True)",
+    "DurableOrchestrationClient.purge_instance_history": "(self, instance_id)",
+    "DurableOrchestrationClient.wait_for_completion": "(self, instance_id, timeout=None)",
+    "DurableOrchestrationClient.create_check_status_response": "(self, request, instance_id)",
+    "DurableOrchestrationClient.create_http_management_payload": "(self, request=None, instance_id=None)",
+    "DurableOrchestrationClient.get_client_response_links": "(self, request, instance_id)",
+    "DurableOrchestrationClient.wait_for_completion_or_create_check_status_response": (
+        "(self, request, instance_id, timeout_in_milliseconds=10000, retry_interval_in_milliseconds=1000)"
+    ),
+    "DurableOrchestrationStatus": (
+        "(name=None, instanceId=None, createdTime=None, lastUpdatedTime=None, input=None, output=None, "
+        "runtimeStatus=None, customStatus=None, history=None, reason=None)"
+    ),
+    "PurgeHistoryResult": "(instancesDeleted)",
+    "RetryOptions": (
+        "(first_retry_interval_in_milliseconds, max_number_of_attempts, backoff_coefficient=1.0, "
+        "max_retry_interval_in_milliseconds=None, retry_timeout_in_milliseconds=None)"
+    ),
+}
+
+
+def test_names():
+    assert df.__all__ == NAMES
+    assert all(hasattr(df, name) for name in NAMES)
+
+
+def test_aliases():
+    assert df.DurableApp is df.DFApp
+    assert df.DurableFunctionsClient is df.DurableOrchestrationClient
+    assert df.DurableOrchestrationContext is df.OrchestrationContext
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_signatures(name):
+    found = df
+    for part in name.split("."):
+        found = getattr(found, part)
+    signature = inspect.signature(found)
+    bare = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in signature.parameters.values()]
+    shown = str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
+    assert shown.replace("<AuthLevel.FUNCTION: 'function'>", "FUNCTION") == SIGNATURES[name]
+
+
+def test_the_sync_twin_has_what_the_client_has():
+    def surface(cls):
+        members = inspect.getmembers(cls, inspect.isfunction)
+        return {name: list(inspect.signature(member).parameters) for name, member in members if name[0] != "_"}
+
+    client = surface(df.DurableOrchestrationClient)
+    del client["close"]
+    assert surface(df.SyncDurableFunctionsClient) == client
+
+
+def test_importing_it_stays_light():
+    heavy = ["azure.storage", "azure.data", "azure.core", "azure.identity", "aiohttp", "starlette", "pydantic"]
+    code = f"import sys, perdure_functions; print([name for name in {heavy!r} if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
