@@ -12,7 +12,7 @@ from perdure.local.polling import Polling
 from perdure.local.queue_pump import PumpOptions, QueuePump
 from perdure.storage.memory import MemoryStorage
 from perdure.storage.protocol import StorageUnavailable
-from tests.local.virtual_time import run_virtual
+from perdure.testing.virtual_time import run_virtual
 
 QUEUE = "work"
 POISON = "work-poison"
@@ -165,7 +165,7 @@ def test_a_message_lost_to_somebody_else_is_left_to_them(caplog):
     length, extended = run_virtual(main())
     assert length == 1
     assert len(extended) == 1
-    assert "reappeared while its function runs" in caplog.text
+    assert "reappeared while it was being worked on" in caplog.text
 
 
 def test_a_failed_message_comes_back_after_the_visibility_timeout():

@@ -12,7 +12,7 @@ from perdure.local.invocation import Invoker
 from perdure.local.outputs import Outputs
 from perdure.local.queue_connections import QueueConnections
 from perdure.local.timer_triggers import Timer
-from tests.local.virtual_time import run_virtual
+from perdure.testing.virtual_time import run_virtual
 
 START = datetime(2026, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC)
 

@@ -231,8 +231,8 @@ class Orchestration:
                 raise NonDeterminismError(
                     f"instance '{context.instance_id}': history and code of orchestrator '{context.name}'{version} "
                     f"differ: history records {_told(recorded)}, but the code now asks for {_told(now)}. "
-                    f"Orchestrator code must ask for the same things in the same order as when this instance began; deploy code that "
-                    f"does and the instance goes on."
+                    f"Orchestrator code must ask for the same things in the same order as when this instance began; "
+                    f"deploy code that does and the instance goes on."
                 )
 
     def _fired(self, event: Event) -> TimerCreated | None:

@@ -31,12 +31,17 @@ class ActivityRunner:
         self._registry = registry
         self._payloads = payloads
         self._slots = asyncio.Semaphore(limit)
+        self.draining = False
         self._threads = ThreadPoolExecutor(limit, thread_name_prefix="perdure-activity")
 
     @property
     def has_room(self) -> bool:
         """Whether an activity could begin at once."""
-        return not self._slots.locked()
+        return not (self.draining or self._slots.locked())
+
+    def drain(self) -> None:
+        """Have no room from now on; what is handed over all the same is run."""
+        self.draining = True
 
     async def run(self, instance_id: str, execution: str, call: ActivityCall) -> Completion:
         """Run an activity and return its outcome; whatever it raises is a failure, not an error of ours.

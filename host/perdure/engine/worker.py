@@ -22,7 +22,7 @@ from perdure.engine.services import Services
 from perdure.engine.sessions import Sessions
 from perdure.engine.settings import EngineSettings
 from perdure.engine.starting import Starting
-from perdure.engine.tending import Held, tend
+from perdure.engine.tending import Hold, tend
 from perdure.engine.work import WorkDesk
 from perdure.errors import DataError, PerdureError
 from perdure.storage.protocol import Conflict, PayloadMissing, Storage
@@ -141,7 +141,11 @@ class Worker:
     @property
     def has_room(self) -> bool:
         """Whether a new instance would be run here at once."""
-        return not self._stopped and self._sessions.active < self.settings.max_concurrent_orchestrators
+        return (
+            not self._stopped
+            and not self._runner.draining
+            and self._sessions.active < self.settings.max_concurrent_orchestrators
+        )
 
     async def start(self, row: Row) -> None:
         """Queue the start message of an instance whose row has been inserted; begin it here at once if there is room.
@@ -161,8 +165,9 @@ class Worker:
         if row.etag:
             self._sessions.of(instance.instance_id).adopt_new(row, fresh_at)
         work = self._offer(message, Delivery(sent.message_id))
-        held = Held(self.mail.queue_of(message), sent.message_id, sent.receipt)
-        task = asyncio.create_task(tend(self.storage, self.clock, held, work, invisibility=delay))
+        queue = self.mail.queue_of(message)
+        hold = Hold(self.storage, queue, sent.message_id, sent.receipt, invisibility=delay)
+        task = asyncio.create_task(tend(hold, work))
         self._eager.add(task)
         task.add_done_callback(self._eager_ended)
 
@@ -171,6 +176,10 @@ class Worker:
     async def create_hub(self) -> None:
         """Create the hub's tables, container and queues if they don't exist."""
         await asyncio.gather(self.storage.create(), *(self.storage.create_queue(queue) for queue in self.queues.all))
+
+    def drain(self) -> None:
+        """Begin nothing new in place: chains go on through the queue, on workers that stay."""
+        self._runner.drain()
 
     async def stop(self) -> None:
         """Give everything back and stop; nothing is acknowledged that is not done."""

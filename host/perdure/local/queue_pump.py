@@ -13,6 +13,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from perdure.engine.tending import Hold
 from perdure.local.invocation import InvocationError
 from perdure.local.logs import HOST_LOGGER
 from perdure.local.polling import Polling
@@ -104,7 +105,7 @@ class QueuePump:
         options = self._options
         messages = await self._queues.receive(self.queue, count=options.batch_size, invisibility=options.invisibility)
         for message in messages:
-            delivery = _Delivery(message, message.receipt)
+            delivery = _Delivery(message, self._held(message))
             if self._stopping.is_set():
                 await self._give_back(delivery, 0)
                 continue
@@ -139,50 +140,20 @@ class QueuePump:
             await self._fail(delivery)
             return
         try:
-            await self._run_renewing(delivery)
+            await delivery.hold.during(self._handle(delivery.message))
         except InvocationError:
             await self._fail(delivery)
         else:
             await self._delete(delivery)
 
-    async def _run_renewing(self, delivery: _Delivery) -> None:
-        work = asyncio.ensure_future(self._handle(delivery.message))
-        interval = self._options.invisibility / 2
-        try:
-            while not (await asyncio.wait({work}, timeout=interval))[0]:
-                interval = await self._renew(delivery)
-            await work
-        finally:
-            if not work.done():
-                work.cancel()
-                await asyncio.gather(work, return_exceptions=True)
-
-    async def _renew(self, delivery: _Delivery) -> float:
-        """Hide the message for longer; return the seconds until that is due again."""
+    def _held(self, message: QueueMessage) -> Hold:
         invisibility = self._options.invisibility
-        if delivery.lost:
-            return invisibility
-        message_id = delivery.message.message_id
-        try:
-            receipt = await self._queues.extend(self.queue, message_id, delivery.receipt, invisibility=invisibility)
-        except StorageError as error:
-            _logger.warning("Message %s of queue %s can't be kept hidden: %s", message_id, self.queue, error)
-            return invisibility / 10
-        if receipt is None:
-            delivery.lost = True
-            _logger.warning(
-                "Message %s of queue %s reappeared while its function runs: it may run twice at once.",
-                message_id,
-                self.queue,
-            )
-        else:
-            delivery.receipt = receipt
-        return invisibility / 2
+        return Hold(self._queues, self.queue, message.message_id, message.receipt, invisibility=invisibility)
 
     async def _delete(self, delivery: _Delivery) -> None:
         message_id = delivery.message.message_id
         try:
-            deleted = await self._queues.delete_message(self.queue, message_id, delivery.receipt)
+            deleted = await delivery.hold.delete()
         except StorageError as error:
             _logger.warning(
                 "Message %s of queue %s is done but can't be deleted, it will be delivered again: %s",
@@ -191,11 +162,11 @@ class QueuePump:
                 error,
             )
             return
-        if not deleted and not delivery.lost:
+        if not deleted and not delivery.hold.lost:
             _logger.warning("Message %s of queue %s was done, but somebody else holds it.", message_id, self.queue)
 
     async def _fail(self, delivery: _Delivery) -> None:
-        if delivery.lost:
+        if delivery.hold.lost:
             return  # whoever holds it now decides
         if self.queue.endswith(POISON_SUFFIX):
             return  # there is no poison queue's poison queue: the message comes back when its time is up
@@ -210,7 +181,7 @@ class QueuePump:
         try:
             await self._queues.create_queue(poison)
             await self._queues.send(poison, message.body)
-            await self._queues.delete_message(self.queue, message.message_id, delivery.receipt)
+            await delivery.hold.delete()
         except StorageError as error:
             _logger.warning("Message %s can't be moved to queue %s: %s", message.message_id, poison, error)
             return
@@ -224,15 +195,12 @@ class QueuePump:
     async def _give_back(self, delivery: _Delivery, hidden_for: float) -> None:
         message_id = delivery.message.message_id
         try:
-            await self._queues.extend(self.queue, message_id, delivery.receipt, invisibility=hidden_for)
+            await delivery.hold.give_back(hidden_for)
         except StorageError as error:
             _logger.warning("Message %s of queue %s can't be given back: %s", message_id, self.queue, error)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Delivery:
-    """A message in our hands: the newest receipt is the only one that counts."""
-
     message: QueueMessage
-    receipt: str
-    lost: bool = False
+    hold: Hold

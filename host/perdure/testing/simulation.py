@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from perdure.engine.hub import HubQueues
 from perdure.engine.registry import Registry
 from perdure.engine.settings import EngineSettings
-from perdure.engine.tending import Held, tend
+from perdure.engine.tending import Hold, tend
 from perdure.engine.worker import Worker
 from perdure.storage.memory import MemoryStorage, MemoryStore
 from perdure.storage.protocol import Conflict, Storage, StorageUnavailable
@@ -238,17 +238,14 @@ class Simulation:
             for message in messages:
                 work = handle(message.body, message.message_id, message.dequeue_count)
                 renewed = self.random.random() >= self.faults.unrenewed
-                held = Held(queue, message.message_id, message.receipt)
-                self.loop.create_task(
-                    tend(
-                        engine.storage,
-                        engine.clock,
-                        held,
-                        work,
-                        invisibility=self._invisibility if renewed else 1e6,
-                        retry_after=self.random.uniform(0, 3),
-                    )
+                hold = Hold(
+                    engine.storage,
+                    queue,
+                    message.message_id,
+                    message.receipt,
+                    invisibility=self._invisibility if renewed else 1e6,
                 )
+                self.loop.create_task(tend(hold, work, retry_after=self.random.uniform(0, 3)))
             await asyncio.sleep(self.random.uniform(0.1, 2.0) if messages else 2.0)
 
     # ---- the loop's own ----------------------------------------------------------------------------------------
