@@ -229,8 +229,7 @@ class DFApp(DurableDecorators, func.FunctionApp):
 
     async def on_host_drain(self) -> None:
         """Begin nothing new; a host that knows of this method calls it before it waits for what runs."""
-        if self.durable_functions:
-            (await self.runtime.worker()).drain()
+        self.runtime.drain()
 
     async def on_host_stop(self) -> None:
         """Stop working and close everything; a host that knows of this method calls it."""

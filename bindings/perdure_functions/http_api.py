@@ -89,9 +89,7 @@ def _plus_restored(value: object) -> object:
     return re.sub(r" (\d\d:?\d\d)$", r"+\1", value) if isinstance(value, str) else value
 
 
-def _split(value: object) -> object:
-    if not isinstance(value, str):
-        return value
+def _split(value: str) -> list[str]:
     spelling = {status.casefold(): status for status in OrchestrationRuntimeStatus}
     names = [name.strip() for name in value.split(",") if name.strip()]
     return [spelling.get(name.casefold(), name) for name in names]

@@ -96,6 +96,12 @@ class Runtime:
         except RuntimeError:
             return
 
+    def drain(self) -> None:
+        """Let the worker, if there is one, begin nothing new."""
+        for hub in self._hubs.values():
+            if hub.worker is not None:
+                hub.worker.drain()
+
     async def stop(self) -> None:
         """Stop the worker and close everything; what comes afterwards opens it anew."""
         hubs, self._hubs = list(self._hubs.values()), {}

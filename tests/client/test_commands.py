@@ -10,7 +10,7 @@ from perdure.client import Client
 from perdure.core.messages import RaiseEvent, Terminate
 from perdure.errors import DataError, InstanceEndedError, InstanceNotEndedError, InstanceNotFoundError
 from tests.client.test_starting import MEBIBYTE, control_messages, echo, wait
-from tests.client.test_status import marked_as_going
+from tests.client.test_status import Overtaken, marked_as_going
 
 
 async def ended(client):
@@ -108,7 +108,7 @@ async def test_children_are_terminated_unless_told_otherwise(hub, client, recurs
     assert (await client.wait_for_completion("parent", 10)).output == "enough"
     if not recursive:
         await client.raise_event("child", "go", "alone")
-    child = await client.wait_for_completion("child", 10)
+    child = await client.wait_for_completion("child")
     assert (child.runtime_status, child.output) == (("Terminated", "enough") if recursive else ("Completed", "alone"))
 
 
@@ -175,6 +175,21 @@ async def test_waiting_ends(lonely, hub, longest):
     assert sum(clock.pauses) == pytest.approx(5)
     assert clock.pauses[:3] == pytest.approx([0.02, 0.03, 0.045])
     assert max(clock.pauses) == 1.0
+
+
+async def test_what_is_purged_at_its_very_end_does_not_exist(hub, client):
+    @hub.orchestrator
+    def shout(context):
+        return "x" * 40_000
+
+    await client.start_new("shout", "one")
+    await client.wait_for_completion("one", 10)
+
+    async def purge():
+        await client.purge_instance_history("one")
+
+    with pytest.raises(InstanceNotFoundError):
+        await Client(Overtaken(hub.storage, purge)).wait_for_completion("one")
 
 
 async def test_a_wait_of_nothing_looks_once(hub, client):

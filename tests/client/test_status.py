@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from perdure.client import Client, DurableOrchestrationStatus
+from perdure.client import Client, DurableOrchestrationStatus, PurgeHistoryResult
 from perdure.core.failure import TaskFailedError
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.storage.protocol import PayloadMissing
@@ -108,6 +108,9 @@ async def test_json_and_back():
     assert DurableOrchestrationStatus.from_json(content).to_json() == content
     assert repr(status) == "<DurableOrchestrationStatus of 'one' ('order'): Running>"
     assert "no such" in repr(DurableOrchestrationStatus())
+    assert DurableOrchestrationStatus(createdTime="2026-01-02T03:04:05").created_time.tzinfo is UTC
+    purged = PurgeHistoryResult.from_json({"instancesDeleted": 3})
+    assert (purged.instances_deleted, repr(purged)) == (3, "PurgeHistoryResult(instancesDeleted=3)")
 
 
 # ---- history -----------------------------------------------------------------------------------------------------

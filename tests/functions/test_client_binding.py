@@ -23,6 +23,10 @@ def app(app_folder):
     def echo(context):
         return context.get_input()
 
+    @app.orchestration_trigger("context")
+    def wait(context):
+        return (yield context.wait_for_external_event("go"))
+
     return app
 
 
@@ -46,7 +50,8 @@ async def test_a_sync_function_receives_the_sync_twin(app, drive):
     @app.route("go")
     @app.durable_client_input(client_name="client")
     def go(req: func.HttpRequest, client: df.SyncDurableFunctionsClient) -> func.HttpResponse:
-        instance_id = client.start_new("echo", client_input=req.get_json())
+        instance_id = client.start_new("wait", client_input=req.get_json())
+        client.raise_event(instance_id, "go", "hello")
         client.wait_for_completion(instance_id, 10)
         links = client.create_http_management_payload(instance_id)
         assert links["id"] == instance_id

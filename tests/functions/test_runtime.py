@@ -33,6 +33,16 @@ async def test_it_is_opened_once(app):
     await app.on_host_stop()
 
 
+async def test_draining_begins_nothing_new(app):
+    await app.on_host_drain()
+    await app.on_host_start()
+    worker = await app.runtime.worker()
+    assert worker.has_room
+    await app.on_host_drain()
+    assert not worker.has_room
+    await app.on_host_stop()
+
+
 async def test_after_a_stop_it_opens_anew(app):
     await app.on_host_start()
     before = await app.runtime.worker()

@@ -277,7 +277,10 @@ class Client:
         while True:
             instance = await self._existing(instance_id)
             if instance.status in ENDED:
-                return await self._status(instance, show_input=False)
+                status = await self._status(instance, show_input=False)
+                if status:
+                    return status
+                continue  # purged at this very moment
             if deadline is not None:
                 left = (deadline - self._clock.now()).total_seconds()
                 if left <= 0:
