@@ -160,6 +160,7 @@ def place_order(context: df.OrchestrationContext) -> Steps:
         if approved:
             context.set_custom_status("is being charged")
             yield context.call_activity(charge, order, retry_policy=ATTEMPTS)
+            context.set_custom_status("is paid")
             return f"ordered under {reservation}"
         outcome = "rejected"
     except (TimeoutError, df.TaskFailedError) as error:
