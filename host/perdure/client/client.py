@@ -6,16 +6,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 
-from perdure.client.history_view import data_in, history_events, with_values
+from perdure.client.reading import StatusReader
 from perdure.client.status import DurableOrchestrationStatus, PurgeHistoryResult
-from perdure.core.data import from_json, payload_of, to_json
+from perdure.core.data import to_json
 from perdure.core.messages import RaiseEvent, Start, Terminate
 from perdure.core.naming import check_instance_id, check_text, name_of
 from perdure.core.outbox import start_message_id
@@ -23,24 +23,21 @@ from perdure.core.status import ENDED, OrchestrationRuntimeStatus
 from perdure.engine.clock import Clock, NewId, SystemClock, new_id
 from perdure.engine.deleting import delete_instance, finish_deletion
 from perdure.engine.hub import HubQueues
-from perdure.engine.journal import Journal
 from perdure.engine.mail import Mail
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import Registry
-from perdure.engine.settings import EngineSettings
 from perdure.engine.starting import InstanceIdTaken, Starting
 from perdure.engine.worker import Worker
 from perdure.errors import InstanceEndedError, InstanceNotEndedError, InstanceNotFoundError
 from perdure.storage.connection import resolve_connection
 from perdure.storage.opening import open_storage
-from perdure.storage.protocol import PayloadMissing, Storage
+from perdure.storage.protocol import Storage
 from perdure.storage.rows import Instance, InstanceQuery, Row
 
 _FIRST_POLL = 0.02
 _LONGEST_POLL = 1.0
 _POLL_GROWTH = 1.5
 _LARGEST_PAGE = 1_000
-_FETCHES_AT_ONCE = 16
 _REASON_LIMIT = 4_000
 
 
@@ -83,11 +80,10 @@ class Client:
         self._default_version = default_version
         self._clock: Clock = clock or SystemClock()
         self._new_id = new_id
-        self._settings = EngineSettings()
         self._payloads = PayloadDesk(storage, new_id)
         self._starting = Starting(storage, self._clock, new_id)
         self._mail = Mail(storage, HubQueues(storage.hub, control_queues), self._clock, new_id)
-        self._fetches = asyncio.Semaphore(_FETCHES_AT_ONCE)
+        self._reader = StatusReader(storage)
         self._owns_storage = False
 
     @classmethod
@@ -217,9 +213,13 @@ class Client:
         """
         check_instance_id(instance_id)
         if show_history:
-            return await self._status_with_history(instance_id, show_history_output, show_input)
-        instance = await self._find(instance_id)
-        return DurableOrchestrationStatus() if instance is None else await self._status(instance, show_input)
+            return await self._reader.status_with_history(
+                instance_id, show_results=show_history_output, show_input=show_input
+            )
+        instance = await self._reader.find(instance_id)
+        if instance is None:
+            return DurableOrchestrationStatus()
+        return await self._reader.status(instance, show_input=show_input)
 
     async def get_status_all(self) -> list[DurableOrchestrationStatus]:
         """Return the status of every orchestration in the hub, without inputs. Where there are many, `query` pages."""
@@ -252,7 +252,9 @@ class Client:
             ValueError: `top` is out of range, or the continuation comes from something else.
         """
         page = await self._storage.query(query or InstanceQuery(), top=top, continuation=continuation)
-        statuses = await asyncio.gather(*(self._status(instance, show_input) for instance in page.instances))
+        statuses = await asyncio.gather(
+            *(self._reader.status(instance, show_input=show_input) for instance in page.instances)
+        )
         return StatusPage([status for status in statuses if status], page.continuation)
 
     async def wait_for_completion(
@@ -277,7 +279,7 @@ class Client:
         while True:
             instance = await self._existing(instance_id)
             if instance.status in ENDED:
-                status = await self._status(instance, show_input=False)
+                status = await self._reader.status(instance, show_input=False)
                 if status:
                     return status
                 continue  # purged at this very moment
@@ -357,14 +359,10 @@ class Client:
             if await delete_instance(self._storage, row):
                 return PurgeHistoryResult(1)
 
-    # ---- reading -------------------------------------------------------------------------------------------------
-
-    async def _find(self, instance_id: str) -> Instance | None:
-        instance = await self._storage.read_instance(instance_id)
-        return None if instance is None or instance.deleting else instance
+    # ---- looking before telling ----------------------------------------------------------------------------------
 
     async def _existing(self, instance_id: str) -> Instance:
-        instance = await self._find(instance_id)
+        instance = await self._reader.find(instance_id)
         if instance is None:
             raise InstanceNotFoundError(
                 f"there is no instance '{instance_id}' in task hub '{self.task_hub_name}': look at the id; or it has "
@@ -379,75 +377,6 @@ class Client:
                 f"instance '{instance_id}' ('{instance.name}') has ended ({instance.status}): {consequence}"
             )
         return instance
-
-    async def _status(self, instance: Instance, show_input: bool) -> DurableOrchestrationStatus:
-        """Describe an instance; should a payload be gone, read the instance anew: it has moved on, or been purged."""
-        while True:
-            data = [instance.output, instance.custom_status, *([instance.input] if show_input else [])]
-            try:
-                texts = await self._fetch(instance.instance_id, data)
-            except PayloadMissing:
-                newer = await self._find(instance.instance_id)
-                if newer is None:
-                    return DurableOrchestrationStatus()
-                if newer.commit == instance.commit:
-                    raise
-                instance = newer
-            else:
-                return _described(instance, texts, show_input=show_input)
-
-    async def _status_with_history(
-        self, instance_id: str, show_results: bool, show_input: bool
-    ) -> DurableOrchestrationStatus:
-        commit: str | None = None
-        while True:
-            journal = Journal(self._storage, instance_id, self._settings)
-            try:
-                await journal.load()
-                if journal.row is None:
-                    return DurableOrchestrationStatus()
-                instance = journal.instance
-                events = history_events(
-                    instance, journal.state.turns, show_inputs=show_input, show_results=show_results
-                )
-                texts = await self._fetch(instance_id, data_in(events))
-            except PayloadMissing:
-                newer = await self._find(instance_id)
-                if newer is not None and newer.commit == commit:
-                    raise
-                commit = None if newer is None else newer.commit
-                continue
-            status = await self._status(instance, show_input)
-            status.history = with_values(events, texts) if status else None
-            return status
-
-    async def _fetch(self, instance_id: str, data: Sequence[str | None]) -> dict[str, str]:
-        """Return the texts of the payloads that `data` refer to, by payload id."""
-        ids = list(dict.fromkeys(payload_id for datum in data if (payload_id := payload_of(datum)) is not None))
-
-        async def fetch(payload_id: str) -> str:
-            async with self._fetches:
-                return (await self._storage.get_payload(instance_id, payload_id)).decode()
-
-        return dict(zip(ids, await asyncio.gather(*map(fetch, ids)), strict=True))
-
-
-def _described(instance: Instance, texts: Mapping[str, str], *, show_input: bool) -> DurableOrchestrationStatus:
-    def value(datum: str | None) -> Any:
-        payload_id = payload_of(datum)
-        return from_json(datum if payload_id is None else texts[payload_id])
-
-    return DurableOrchestrationStatus(
-        name=instance.name,
-        instanceId=instance.instance_id,
-        createdTime=instance.created_at,
-        lastUpdatedTime=instance.updated_at,
-        input=value(instance.input) if show_input else None,
-        output=value(instance.output),
-        runtimeStatus=instance.status,
-        customStatus=value(instance.custom_status),
-        reason=instance.reason,
-    )
 
 
 def _same_and_pending(row: Row, name: str) -> bool:
