@@ -254,6 +254,23 @@ async def test_large_data_goes_everywhere(hub):
     assert await hub.output(instance_id) == "a" * size + "b" * size + "c" * size
 
 
+async def test_a_large_custom_status_is_kept_once(hub):
+    @hub.orchestrator
+    def telling(context):
+        for letter in "abc":
+            context.set_custom_status(letter * 100_000)
+            yield context.call_activity("nothing")
+        context.set_custom_status("d" * 100_000)
+
+    hub.registry.activities.add("nothing", lambda _: None)
+    await hub.add_worker()
+    instance_id = await hub.start("telling")
+    instance = await hub.ended(instance_id)
+    assert await hub.engine.payloads.text(instance_id, instance.custom_status) == f'"{"d" * 100_000}"'
+    await hub.quiet()
+    assert len(await hub.storage.list_payloads(instance_id)) == 1
+
+
 async def test_a_turn_larger_than_a_row_and_a_history_longer_than_one(hub):
     """A fan-out of 600 with 2 KB of incompressible input each is one turn of more than a megabyte."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec import UNSET
 
 from perdure.core.actions import TaskScheduled
 from perdure.core.data import payload_of
@@ -29,16 +30,19 @@ class Garbage(msgspec.Struct, frozen=True):
 
 
 def garbage_of(journal: Journal, change: Change) -> Garbage:
-    """Return what a change makes garbage: the history of a generation that has continued as new, and its payloads."""
-    generation = change.generation
-    if generation is None or journal.row is None:
+    """Return what a change makes garbage: a custom status that is set anew, and the history of a generation that
+    continues as new, with their payloads."""
+    if journal.row is None:
         return Garbage()
-    data = [journal.instance.input]
+    data = [] if change.columns.custom_status is UNSET else [journal.instance.custom_status]
+    generation = change.generation
+    if generation is None:
+        return Garbage(payloads=_payloads(data))
+    data.append(journal.instance.input)
     for turn in journal.state.turns:
         data += [datum_of(event) for event in turn.events]
         data += [action.input for action in turn.actions if isinstance(action, TaskScheduled)]
     kept = set(_payloads([generation.input, *(event.data for event in generation.waiting_events)]))
-    kept |= set(_payloads([journal.instance.custom_status, journal.instance.output]))
     return Garbage([each for each in _payloads(data) if each not in kept], journal.segments)
 
 

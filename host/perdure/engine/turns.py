@@ -81,7 +81,7 @@ class TurnMaker:
         if execution is None:
             state = journal.state
             execution = await self._services.executor.open(journal.instance, journal.execution, state.turns)
-        decision = await execution.advance(now, events)
+        decision = await self._advance(journal.instance_id, execution, now, events)
         turn = await self._record(journal.instance_id, journal.state.generation, events, decision, making)
         change = _change(journal, turn, decision, now)
         if change.generation is not None:
@@ -99,6 +99,15 @@ class TurnMaker:
         decision = Decision(at=now, actions=actions, custom_status=UNSET, unconsumed=[])
         turn = await self._record(journal.instance_id, journal.state.generation, events, decision, making)
         return Made(_change(journal, turn, decision, now), [turn], None)
+
+    async def _advance(
+        self, instance_id: str, execution: Execution, now: datetime, events: Sequence[Event]
+    ) -> Decision:
+        decision = await execution.advance(now, events)
+        if decision.custom_status is UNSET:
+            return decision
+        status = await self._services.payloads.offload(instance_id, decision.custom_status)
+        return msgspec.structs.replace(decision, custom_status=status)
 
     async def _record(
         self, instance_id: str, generation: int, events: Sequence[Event], decision: Decision, making: Making
@@ -139,7 +148,7 @@ class TurnMaker:
         )
         execution = await self._services.executor.open(instance, execution_of(instance.execution_id, generation), [])
         events: list[Event] = [ExecutionStarted(), *change.generation.waiting_events]
-        decision = await execution.advance(ending.at, events)
+        decision = await self._advance(journal.instance_id, execution, ending.at, events)
         if any(isinstance(action, ContinuedAsNew) for action in decision.actions):
             return unstarted
         anchors = list(dict.fromkeys([*making.consumed, *making.anchors]))
