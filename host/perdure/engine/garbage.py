@@ -31,7 +31,8 @@ class Garbage(msgspec.Struct, frozen=True):
 
 def garbage_of(journal: Journal, change: Change) -> Garbage:
     """Return what a change makes garbage: a custom status that is set anew, and the history of a generation that
-    continues as new, with their payloads."""
+    continues as new, with their payloads.
+    """
     if journal.row is None:
         return Garbage()
     data = [] if change.columns.custom_status is UNSET else [journal.instance.custom_status]

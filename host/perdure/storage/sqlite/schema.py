@@ -78,9 +78,10 @@ def _set_up(connection: sqlite3.Connection, path: Path | None) -> None:
 
 def _check_identity(connection: sqlite3.Connection, path: Path | None) -> bool:
     """Return whether our tables are there; raise `StorageUnavailable` if others are."""
+    # tables first: whoever creates them at this moment sets the two ids in the same transaction
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if (application, version, tables) == (0, 0, 0):
         return False
     if application != _APPLICATION_ID:
