@@ -19,7 +19,7 @@ from tests.simulation.corpus import STARTS, Ledger, registry_of
 from tests.simulation.observer import Observer
 
 SETTINGS = EngineSettings(tail_turns=4, cached_sessions=4, anchor_budget=20, safety_net_delay=15)
-LIMIT = 20_000.0
+LIMIT = 6_000.0
 
 
 class Play:
