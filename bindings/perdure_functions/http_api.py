@@ -127,8 +127,11 @@ class _ListQuery(_Query):
     top: int = Field(default=100, ge=1, le=1_000)
 
 
-class _TerminateQuery(_Query):
+class _ReasonQuery(_Query):
     reason: str = ""
+
+
+class _TerminateQuery(_ReasonQuery):
     recursive: bool = True
 
 
@@ -158,14 +161,20 @@ class ManagementApi:
         return await self._answer(request, _list)
 
     async def operate(self, request: func.HttpRequest) -> func.HttpResponse:
-        """POST instances/{instanceId}/raiseEvent/{eventName} and instances/{instanceId}/terminate."""
+        """POST instances/{instanceId}/ raiseEvent/{eventName}, terminate, suspend and resume."""
         match _parameter(request, "operation").casefold(), bool(_parameter(request, "eventName")):
             case "raiseevent", True:
                 return await self._answer(request, _raise_event)
             case "terminate", False:
                 return await self._answer(request, _terminate)
+            case "suspend", False:
+                return await self._answer(request, _suspend)
+            case "resume", False:
+                return await self._answer(request, _resume)
             case _:
-                return _complaint(404, "there is no such operation: raiseEvent/{eventName} and terminate are")
+                return _complaint(
+                    404, "there is no such operation: raiseEvent/{eventName}, terminate, suspend and resume are"
+                )
 
     async def _answer(self, request: func.HttpRequest, handler: Handler) -> func.HttpResponse:
         try:
@@ -252,6 +261,18 @@ async def _raise_event(request: func.HttpRequest, client: DurableOrchestrationCl
 async def _terminate(request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
     query = _read_query(request, _TerminateQuery)
     await client.terminate(_parameter(request, "instanceId"), query.reason, recursive=query.recursive)
+    return func.HttpResponse(status_code=202)
+
+
+async def _suspend(request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+    query = _read_query(request, _ReasonQuery)
+    await client.suspend(_parameter(request, "instanceId"), query.reason)
+    return func.HttpResponse(status_code=202)
+
+
+async def _resume(request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+    query = _read_query(request, _ReasonQuery)
+    await client.resume(_parameter(request, "instanceId"), query.reason)
     return func.HttpResponse(status_code=202)
 
 

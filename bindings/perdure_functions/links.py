@@ -46,6 +46,8 @@ class ManagementLinks:
             "statusQueryGetUri": f"{instance}{plain}",
             "sendEventPostUri": f"{instance}/raiseEvent/{{eventName}}{plain}",
             "terminatePostUri": f"{instance}/terminate?reason={{text}}{more}",
+            "suspendPostUri": f"{instance}/suspend?reason={{text}}{more}",
+            "resumePostUri": f"{instance}/resume?reason={{text}}{more}",
             "purgeHistoryDeleteUri": f"{instance}{plain}",
         }
 

@@ -20,7 +20,7 @@ from perdure.core.actions import (
     TimerCreated,
 )
 from perdure.core.failure import TaskFailedError
-from perdure.core.history import ExecutionStarted
+from perdure.core.history import ExecutionResumed, ExecutionStarted, ExecutionSuspended
 from perdure.core.retry import RetryOptions, RetryPolicy
 from perdure.errors import NonDeterminismError
 from tests.core.driving import (
@@ -492,6 +492,22 @@ def test_continue_as_new_takes_unconsumed_events_along(drive):
     run.turn(event("b", 1, "m1"), event("a", 2, "m2"), event("a", 3, "m3"), event("b", 4, "m4"))
     assert run.end == ContinuedAsNew("2", True, "2")
     assert [each.id for each in run.last.unconsumed] == ["m1", "m3", "m4"]
+
+
+def test_what_comes_during_a_pause_waits_for_its_end(drive):
+    def flow(context):
+        first = yield context.wait_for_external_event("a")
+        second = yield context.call_activity("b", first)
+        return second
+
+    run = drive(flow)
+    run.start()
+    assert run.turn(ExecutionSuspended("wait")) == []
+    assert run.turn(event("a", 1)) == []
+    assert run.turn(ExecutionSuspended("still")) == []
+    assert run.turn(ExecutionResumed("go")) == [TaskScheduled(0, "b", "1")]
+    assert run.turn(ExecutionResumed("again"), done(0, 2))
+    assert run.output == 2
 
 
 def test_what_comes_after_the_end_changes_nothing(drive):

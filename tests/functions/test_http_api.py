@@ -64,6 +64,8 @@ async def test_start(driver):
         "statusQueryGetUri": f"{BASE}/one",
         "sendEventPostUri": f"{BASE}/one/raiseEvent/{{eventName}}",
         "terminatePostUri": f"{BASE}/one/terminate?reason={{text}}",
+        "suspendPostUri": f"{BASE}/one/suspend?reason={{text}}",
+        "resumePostUri": f"{BASE}/one/resume?reason={{text}}",
         "purgeHistoryDeleteUri": f"{BASE}/one",
     }
     assert (await driver.ended(f"{BASE}/one"))["output"] == {"a": 1}
@@ -303,7 +305,20 @@ async def test_terminating_the_parent_alone(driver):
     assert (await driver.request("GET", f"{BASE}/child")).status_code == 202
 
 
-@pytest.mark.parametrize("command", ["raiseEvent/go", "terminate"])
+async def test_suspending_and_resuming(driver):
+    url = await started(driver, "parent")
+    assert (await driver.request("POST", "durabletask/instances/one/suspend?reason=tea")).status_code == 202
+    while content(await driver.request("GET", url))["runtimeStatus"] != "Suspended":
+        await driver.queues.wait_for_message("testhub-control", 0.02)
+    assert (await driver.request("POST", "durabletask/instances/one/resume?reason=enough")).status_code == 202
+    while content(await driver.request("GET", url))["runtimeStatus"] != "Running":
+        await driver.queues.wait_for_message("testhub-control", 0.02)
+    history = content(await driver.request("GET", f"{url}?showHistory=true"))["historyEvents"]
+    pauses = [(event["EventType"], event["Reason"]) for event in history if "Reason" in event]
+    assert pauses == [("ExecutionSuspended", "tea"), ("ExecutionResumed", "enough")]
+
+
+@pytest.mark.parametrize("command", ["raiseEvent/go", "terminate", "suspend", "resume"])
 async def test_commands_to_nobody_and_to_what_has_ended(driver, command):
     target = f"durabletask/instances/one/{command}"
     assert "there is no instance 'one'" in await complaint(driver, "POST", target, code=404)
@@ -311,7 +326,7 @@ async def test_commands_to_nobody_and_to_what_has_ended(driver, command):
     assert "has ended (Completed)" in await complaint(driver, "POST", target, code=410)
 
 
-@pytest.mark.parametrize("operation", ["raiseEvent", "terminate/now", "suspend", "nonsense/a"])
+@pytest.mark.parametrize("operation", ["raiseEvent", "terminate/now", "suspend/now", "nonsense/a"])
 async def test_operations_that_do_not_exist(driver, operation):
     assert "no such operation" in await complaint(driver, "POST", f"durabletask/instances/one/{operation}", code=404)
 

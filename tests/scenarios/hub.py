@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from perdure.core.messages import RaiseEvent, Start, Terminate
+from perdure.core.messages import RaiseEvent, Resume, Start, Suspend, Terminate
 from perdure.core.outbox import start_message_id
 from perdure.core.status import ENDED
 from perdure.engine.registry import Registry
@@ -108,6 +108,12 @@ class Hub:
 
     async def terminate(self, instance_id: str, reason: str) -> None:
         await self.engine.mail.send(Terminate(to=instance_id, id=self.engine.new_id(), reason=reason))
+
+    async def suspend(self, instance_id: str) -> None:
+        await self.engine.mail.send(Suspend(to=instance_id, id=self.engine.new_id(), reason="wait"))
+
+    async def resume(self, instance_id: str) -> None:
+        await self.engine.mail.send(Resume(to=instance_id, id=self.engine.new_id(), reason="go on"))
 
     async def ended(self, instance_id: str, seconds: float = 30) -> Instance:
         return await self.reaches(instance_id, lambda instance: instance.status in ENDED, seconds)

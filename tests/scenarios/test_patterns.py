@@ -365,3 +365,42 @@ async def test_a_worker_that_stops_hands_its_work_over(hub):
     hub.workers.remove(leaving)
     assert await hub.output(instance_id) == "through"
     assert ran == ["first", "second", "second"]
+
+
+async def test_a_suspended_instance_records_what_comes_and_goes_on_when_it_is_resumed(hub):
+    @hub.orchestrator
+    def flow(context):
+        first = yield context.wait_for_external_event("item")
+        second = yield context.call_activity("double", first)
+        return [first, second]
+
+    hub.registry.activities.add("double", lambda number: number * 2)
+    first = await hub.add_worker()
+    instance_id = await hub.start("flow")
+    await hub.reaches(instance_id, lambda instance: instance.status == "Running")
+    await hub.suspend(instance_id)
+    await hub.reaches(instance_id, lambda instance: instance.status == "Suspended")
+    await hub.raise_event(instance_id, "item", 21)
+    await hub.suspend(instance_id)
+    await hub.quiet()
+    row = await hub.turns(instance_id, 3)
+    assert row.instance.status == "Suspended"
+
+    await first.stop()
+    hub.workers.clear()
+    await hub.add_worker()
+    await hub.resume(instance_id)
+    assert await hub.output(instance_id) == [21, 42]
+
+
+async def test_a_suspended_instance_can_be_terminated(hub):
+    @hub.orchestrator
+    def flow(context):
+        yield context.wait_for_external_event("never")
+
+    await hub.add_worker()
+    instance_id = await hub.start("flow")
+    await hub.suspend(instance_id)
+    await hub.reaches(instance_id, lambda instance: instance.status == "Suspended")
+    await hub.terminate(instance_id, "enough")
+    assert (await hub.ended(instance_id)).status == "Terminated"

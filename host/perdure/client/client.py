@@ -16,7 +16,7 @@ import msgspec
 from perdure.client.reading import StatusReader
 from perdure.client.status import DurableOrchestrationStatus, PurgeHistoryResult
 from perdure.core.data import to_json
-from perdure.core.messages import RaiseEvent, Start, Terminate
+from perdure.core.messages import RaiseEvent, Resume, Start, Suspend, Terminate
 from perdure.core.naming import check_instance_id, check_text, name_of
 from perdure.core.outbox import start_message_id
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
@@ -336,6 +336,27 @@ class Client:
                 execution_id=instance.execution_id,
             )
         )
+
+    async def suspend(self, instance_id: str, reason: str) -> None:
+        """Pause an instance: what comes for it is recorded and waits until it is resumed. Activities that run go on.
+
+        Args:
+            instance_id: the instance.
+            reason: shown in its history; at most 4,000 characters.
+
+        Raises:
+            InstanceNotFoundError: there is no such instance.
+            InstanceEndedError: it has ended.
+        """
+        check_text(reason, "the reason of a suspension", _REASON_LIMIT)
+        await self._active(instance_id, "there is nothing to suspend")
+        await self._mail.send(Suspend(to=instance_id, id=self._new_id(), reason=reason))
+
+    async def resume(self, instance_id: str, reason: str) -> None:
+        """End the pause of an instance; one that is not suspended just goes on. Arguments and errors as `suspend`."""
+        check_text(reason, "the reason of a resumption", _REASON_LIMIT)
+        await self._active(instance_id, "there is nothing to resume")
+        await self._mail.send(Resume(to=instance_id, id=self._new_id(), reason=reason))
 
     async def purge_instance_history(self, instance_id: str) -> PurgeHistoryResult:
         """Delete an instance that has ended, with everything that is stored of it.

@@ -23,7 +23,9 @@ from perdure.core.failure import Failure
 from perdure.core.history import (
     Event,
     EventRaised,
+    ExecutionResumed,
     ExecutionStarted,
+    ExecutionSuspended,
     ExecutionTerminated,
     SubOrchestrationCompleted,
     SubOrchestrationFailed,
@@ -111,7 +113,7 @@ class _View:
                 return {"TimerId": event.no, "FireAt": due, "ScheduledTime": time_text(scheduled_at)}
             case EventRaised():
                 return {"Name": event.name, "Input": event.data}
-            case ExecutionTerminated():
+            case ExecutionTerminated() | ExecutionSuspended() | ExecutionResumed():
                 return {"Reason": event.reason}
             case _:
                 assert_never(event)

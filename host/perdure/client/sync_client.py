@@ -81,6 +81,14 @@ class SyncClient:
         """See `Client.terminate`."""
         self._wait(self._client.terminate(instance_id, reason, recursive=recursive))
 
+    def suspend(self, instance_id: str, reason: str) -> None:
+        """See `Client.suspend`."""
+        self._wait(self._client.suspend(instance_id, reason))
+
+    def resume(self, instance_id: str, reason: str) -> None:
+        """See `Client.resume`."""
+        self._wait(self._client.resume(instance_id, reason))
+
     def purge_instance_history(self, instance_id: str) -> PurgeHistoryResult:
         """See `Client.purge_instance_history`."""
         return self._wait(self._client.purge_instance_history(instance_id))

@@ -63,6 +63,18 @@ class ExecutionTerminated(msgspec.Struct, frozen=True, array_like=True, tag="Exe
     recursive: bool = True
 
 
+class ExecutionSuspended(msgspec.Struct, frozen=True, array_like=True, tag="ExecutionSuspended"):
+    """Somebody asked for a pause: what comes from here on waits until it is over."""
+
+    reason: str
+
+
+class ExecutionResumed(msgspec.Struct, frozen=True, array_like=True, tag="ExecutionResumed"):
+    """Somebody asked for the end of the pause."""
+
+    reason: str
+
+
 Event = (
     ExecutionStarted
     | TaskCompleted
@@ -72,6 +84,8 @@ Event = (
     | SubOrchestrationFailed
     | EventRaised
     | ExecutionTerminated
+    | ExecutionSuspended
+    | ExecutionResumed
 )
 
 Outcome = TaskCompleted | TaskFailed | TimerFired | SubOrchestrationCompleted | SubOrchestrationFailed

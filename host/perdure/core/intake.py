@@ -13,6 +13,8 @@ from perdure.core.actions import SubOrchestrationScheduled, TaskScheduled, Timer
 from perdure.core.history import (
     Event,
     EventRaised,
+    ExecutionResumed,
+    ExecutionSuspended,
     ExecutionTerminated,
     Outcome,
     SubOrchestrationCompleted,
@@ -26,7 +28,9 @@ from perdure.core.messages import (
     Completions,
     ControlMessage,
     RaiseEvent,
+    Resume,
     Start,
+    Suspend,
     Terminate,
     TimerDue,
 )
@@ -124,6 +128,12 @@ class _Taking:
                 return self._timer(message)
             case RaiseEvent():
                 self.events.append(EventRaised(message.id, message.name, message.data))
+                return Verdict.CONSUME
+            case Suspend():
+                self.events.append(ExecutionSuspended(message.reason))
+                return Verdict.CONSUME
+            case Resume():
+                self.events.append(ExecutionResumed(message.reason))
                 return Verdict.CONSUME
             case _:
                 assert_never(message)

@@ -67,7 +67,19 @@ class Terminate(_Control, frozen=True, array_like=True, kw_only=True, tag="termi
     """Only this execution is meant; None means whichever has the id."""
 
 
-ControlMessage = Start | Completions | TimerDue | RaiseEvent | Terminate
+class Suspend(_Control, frozen=True, array_like=True, kw_only=True, tag="suspend"):
+    """Pause the orchestration: what comes meanwhile is recorded and waits."""
+
+    reason: str
+
+
+class Resume(_Control, frozen=True, array_like=True, kw_only=True, tag="resume"):
+    """End the pause."""
+
+    reason: str
+
+
+ControlMessage = Start | Completions | TimerDue | RaiseEvent | Terminate | Suspend | Resume
 
 
 class ActivityCall(msgspec.Struct, frozen=True, array_like=True):

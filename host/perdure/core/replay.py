@@ -34,7 +34,9 @@ from perdure.core.frame import Frame
 from perdure.core.history import (
     Event,
     EventRaised,
+    ExecutionResumed,
     ExecutionStarted,
+    ExecutionSuspended,
     ExecutionTerminated,
     SubOrchestrationCompleted,
     SubOrchestrationFailed,
@@ -84,6 +86,9 @@ class Orchestration:
         self._stack: Any = None
         self._waits_for: Task[Any] | None = None
         self._ended = False
+        self._suspended = False
+        self._paused: list[tuple[Event, Mapping[str, str]]] = []
+        """What came during the pause, and the payloads that belong to it."""
 
     def replay(self, turn: Turn, payloads: Mapping[str, str]) -> None:
         """Run a turn of history again.
@@ -128,6 +133,9 @@ class Orchestration:
     def _apply(self, event: Event, payloads: Mapping[str, str]) -> None:
         if self._ended and not isinstance(event, EventRaised):
             return
+        if self._suspended and not isinstance(event, ExecutionSuspended | ExecutionResumed | ExecutionTerminated):
+            self._paused.append((event, payloads))
+            return
         match event:
             case ExecutionStarted():
                 self._start(payloads)
@@ -143,9 +151,19 @@ class Orchestration:
                 self._frame.event_raised(event, _resolved(event.data, payloads))
             case ExecutionTerminated():
                 self._ended = True  # decided without the orchestrator: see core/termination.py
+            case ExecutionSuspended():
+                self._suspended = True
+            case ExecutionResumed():
+                self._end_pause()
             case _:
                 assert_never(event)
         self._go_on()
+
+    def _end_pause(self) -> None:
+        self._suspended = False
+        paused, self._paused = self._paused, []
+        for event, payloads in paused:
+            self._apply(event, payloads)
 
     def _start(self, payloads: Mapping[str, str]) -> None:
         self._frame.input = _resolved(self._frame.input, payloads)

@@ -23,6 +23,8 @@ from perdure.core.actions import (
 from perdure.core.history import (
     Event,
     EventRaised,
+    ExecutionResumed,
+    ExecutionSuspended,
     SubOrchestrationCompleted,
     SubOrchestrationFailed,
     TaskCompleted,
@@ -62,6 +64,7 @@ class State:
     ) -> None:
         self.generation = generation
         self.ended = ended
+        self.suspended = False
         self.carried = list(carried)
         """Records of turns of earlier generations: what they consumed and what they still may have to send."""
         self.waiting_events = list(waiting_events)
@@ -81,6 +84,7 @@ class State:
         """Add a committed turn of this generation."""
         self.turns.append(turn)
         self._index(turn)
+        self.suspended = self.suspended_after(turn.events)
         for event in turn.events:
             if isinstance(
                 event, TaskCompleted | TaskFailed | TimerFired | SubOrchestrationCompleted | SubOrchestrationFailed
@@ -101,6 +105,11 @@ class State:
     def started(self) -> bool:
         """Whether this generation has had a turn with its orchestrator."""
         return any(turn.events for turn in self.turns)
+
+    def suspended_after(self, events: Sequence[Event]) -> bool:
+        """Return whether the orchestration is paused once it has taken in these events."""
+        switches = [event for event in events if isinstance(event, ExecutionSuspended | ExecutionResumed)]
+        return isinstance(switches[-1], ExecutionSuspended) if switches else self.suspended
 
     def open(self, no: int) -> Awaited | None:
         """Return action `no` of this generation if its outcome is still awaited."""

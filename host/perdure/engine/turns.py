@@ -202,6 +202,8 @@ def _columns(turn: Turn, decision: Decision, now: datetime) -> Columns:
 
 def _change(journal: Journal, turn: Turn, decision: Decision, now: datetime) -> Change:
     columns = _columns(turn, decision, now)
+    if columns.status is OrchestrationRuntimeStatus.Running and journal.state.suspended_after(turn.events):
+        columns.status = OrchestrationRuntimeStatus.Suspended
     if journal.instance.reason is not None:
         columns.reason = None
     last = turn.actions[-1] if turn.actions else None
