@@ -1,4 +1,4 @@
-"""The HTTP management API: start, query, raise events, terminate, purge.
+"""The HTTP management API: start, query, raise events, suspend, restart, terminate, purge.
 
 The routes, parameters and answers are those of Durable Functions:
 https://learn.microsoft.com/azure/azure-functions/durable/durable-functions-http-api
@@ -131,6 +131,17 @@ class _ReasonQuery(_Query):
     reason: str = ""
 
 
+class _RestartQuery(_Query):
+    restart_with_new_instance_id: bool = True
+
+
+class _PurgeQuery(_Query):
+    created_time_from: _Time
+    """Required, so that a request without conditions does not delete everything."""
+    created_time_to: _Time | None = None
+    runtime_status: Annotated[tuple[OrchestrationRuntimeStatus, ...], BeforeValidator(_split)] = ()
+
+
 class _TerminateQuery(_ReasonQuery):
     recursive: bool = True
 
@@ -153,15 +164,15 @@ class ManagementApi:
         return await self._answer(request, _start)
 
     async def instances(self, request: func.HttpRequest) -> func.HttpResponse:
-        """GET and DELETE instances/{instanceId}; GET instances."""
+        """GET and DELETE, of instances/{instanceId} and of instances."""
         if _parameter(request, "instanceId"):
             return await self._answer(request, _purge if request.method == "DELETE" else _status)
         if request.method == "DELETE":
-            return _complaint(400, "which instance is to be deleted? DELETE instances/{instanceId}")
+            return await self._answer(request, _purge_many)
         return await self._answer(request, _list)
 
     async def operate(self, request: func.HttpRequest) -> func.HttpResponse:
-        """POST instances/{instanceId}/ raiseEvent/{eventName}, terminate, suspend and resume."""
+        """POST instances/{instanceId}/ raiseEvent/{eventName}, terminate, suspend, resume and restart."""
         match _parameter(request, "operation").casefold(), bool(_parameter(request, "eventName")):
             case "raiseevent", True:
                 return await self._answer(request, _raise_event)
@@ -171,10 +182,11 @@ class ManagementApi:
                 return await self._answer(request, _suspend)
             case "resume", False:
                 return await self._answer(request, _resume)
+            case "restart", False:
+                return await self._answer(request, _restart)
             case _:
-                return _complaint(
-                    404, "there is no such operation: raiseEvent/{eventName}, terminate, suspend and resume are"
-                )
+                operations = "raiseEvent/{eventName}, terminate, suspend, resume and restart"
+                return _complaint(404, f"there is no such operation: {operations} are")
 
     async def _answer(self, request: func.HttpRequest, handler: Handler) -> func.HttpResponse:
         try:
@@ -276,6 +288,22 @@ async def _resume(request: func.HttpRequest, client: DurableOrchestrationClient)
     return func.HttpResponse(status_code=202)
 
 
+async def _restart(request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+    query = _read_query(request, _RestartQuery)
+    new_id = await client.restart(_parameter(request, "instanceId"), query.restart_with_new_instance_id)
+    return client.create_check_status_response(request, new_id)
+
+
+async def _purge_many(request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+    query = _read_query(request, _PurgeQuery)
+    purged = await client.purge_instance_history_by(
+        query.created_time_from, query.created_time_to, query.runtime_status
+    )
+    if not purged.instances_deleted:
+        return _complaint(404, "there are no such instances")
+    return json_response(200, purged.to_json())
+
+
 def _content(status: DurableOrchestrationStatus) -> dict[str, Any]:
     content: dict[str, Any] = {
         "name": status.name,
@@ -300,6 +328,8 @@ def _read_query(request: func.HttpRequest, model: type[_AnyQuery]) -> _AnyQuery:
         return model.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
+        if first["type"] == "missing":
+            raise BadRequest(f"query parameter {first['loc'][0]} is required") from error
         what = f"query parameter {first['loc'][0]}: {first['input']!r}"
         raise BadRequest(f"{what} can't be used: {first['msg']}") from error
 

@@ -48,6 +48,7 @@ class ManagementLinks:
             "terminatePostUri": f"{instance}/terminate?reason={{text}}{more}",
             "suspendPostUri": f"{instance}/suspend?reason={{text}}{more}",
             "resumePostUri": f"{instance}/resume?reason={{text}}{more}",
+            "restartPostUri": f"{instance}/restart{plain}",
             "purgeHistoryDeleteUri": f"{instance}{plain}",
         }
 

@@ -66,6 +66,7 @@ async def test_start(driver):
         "terminatePostUri": f"{BASE}/one/terminate?reason={{text}}",
         "suspendPostUri": f"{BASE}/one/suspend?reason={{text}}",
         "resumePostUri": f"{BASE}/one/resume?reason={{text}}",
+        "restartPostUri": f"{BASE}/one/restart",
         "purgeHistoryDeleteUri": f"{BASE}/one",
     }
     assert (await driver.ended(f"{BASE}/one"))["output"] == {"a": 1}
@@ -346,7 +347,31 @@ async def test_purging_what_runs(driver):
 
 
 async def test_purging_everything_at_once_is_refused(driver):
-    assert "which instance" in await complaint(driver, "DELETE", "durabletask/instances", code=400)
+    told = await complaint(driver, "DELETE", "durabletask/instances", code=400)
+    assert told == "query parameter createdTimeFrom is required"
+
+
+async def test_purging_by_time_and_status(driver):
+    await driver.ended(await started(driver, "echo"))
+    target = "durabletask/instances?createdTimeFrom=2020-01-01"
+    assert "no such instances" in await complaint(driver, "DELETE", f"{target}&runtimeStatus=Failed", code=404)
+    assert "Running ones have not ended" in await complaint(
+        driver, "DELETE", f"{target}&runtimeStatus=Running", code=400
+    )
+    response = await driver.request("DELETE", f"{target}&runtimeStatus=Failed,Completed")
+    assert (response.status_code, content(response)) == (200, {"instancesDeleted": 1})
+    assert (await driver.request("GET", f"{BASE}/one")).status_code == 404
+
+
+async def test_restarting(driver):
+    await driver.ended(await started(driver, "echo", value=[1]))
+    again = content(await driver.request("POST", "durabletask/instances/one/restart"))
+    assert again["id"] != "one"
+    assert (await driver.ended(again["statusQueryGetUri"]))["output"] == [1]
+    same = await driver.request("POST", "durabletask/instances/one/restart?restartWithNewInstanceId=false")
+    assert (same.status_code, content(same)["id"]) == (202, "one")
+    assert (await driver.ended(f"{BASE}/one"))["output"] == [1]
+    assert "no instance 'two'" in await complaint(driver, "POST", "durabletask/instances/two/restart", code=404)
 
 
 async def test_a_store_that_is_gone(driver, monkeypatch, app_folder):

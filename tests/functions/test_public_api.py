@@ -39,7 +39,8 @@ SIGNATURES = {
     "Blueprint.activity_trigger": "(self, input_name, activity=None)",
     "Orchestrator.create": "(fn)",
     "DurableOrchestrationClient.start_new": (
-        "(self, orchestration_function_name, instance_id=None, client_input=None, version=None)"
+        "(self, orchestration_function_name, instance_id=None, client_input=None, version=None, *, "
+        "start_at=None, tags=None)"
     ),
     "DurableOrchestrationClient.get_status": (
         "(self, instance_id, show_history=False, show_history_output=False, show_input=False)"

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 
+from perdure.client.arguments import aware, checked_tags, instance_query
+from perdure.client.purging import Purging, check_purgeable
 from perdure.client.reading import StatusReader
 from perdure.client.status import DurableOrchestrationStatus, PurgeHistoryResult
 from perdure.core.data import to_json
@@ -21,14 +23,13 @@ from perdure.core.naming import check_instance_id, check_text, name_of
 from perdure.core.outbox import start_message_id
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
 from perdure.engine.clock import Clock, NewId, SystemClock, new_id
-from perdure.engine.deleting import delete_instance, finish_deletion
 from perdure.engine.hub import HubQueues
 from perdure.engine.mail import Mail
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import Registry
 from perdure.engine.starting import InstanceIdTaken, Starting
 from perdure.engine.worker import Worker
-from perdure.errors import InstanceEndedError, InstanceNotEndedError, InstanceNotFoundError
+from perdure.errors import InstanceEndedError, InstanceNotFoundError
 from perdure.storage.connection import resolve_connection
 from perdure.storage.opening import open_storage
 from perdure.storage.protocol import Storage
@@ -139,6 +140,9 @@ class Client:
         instance_id: str | None = None,
         client_input: Any = None,
         version: str | None = None,
+        *,
+        start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> str:
         """Start an orchestration and return its instance id.
 
@@ -150,6 +154,8 @@ class Client:
             instance_id: 1 to 256 characters; None makes a new one.
             client_input: the orchestration's input, anything that has a JSON form.
             version: version to start with; None takes the default.
+            start_at: don't begin before this time (a naive one means UTC); None begins at once.
+            tags: texts to find it by and to show with it; at most 8,000 characters in all.
 
         Raises:
             InstanceExistsError: the id belongs to an instance that has not ended.
@@ -158,10 +164,22 @@ class Client:
             StorageUnavailable: the store can't be reached; whether the instance was started is unknown.
         """
         name = name_of(orchestration_function_name, "orchestrator")
+        text = None if client_input is None else to_json(client_input, f"the input of orchestration '{name}'")
+        return await self._start(name, instance_id, text, version, start_at=aware(start_at), tags=checked_tags(tags))
+
+    async def _start(
+        self,
+        name: str,
+        instance_id: str | None,
+        text: str | None,
+        version: str | None,
+        *,
+        start_at: datetime | None = None,
+        tags: Mapping[str, str],
+    ) -> str:
         if (registry := self._registry) is not None:
             registry.orchestrators.get(name)
         instance_id = self._new_id() if instance_id is None else check_instance_id(instance_id)
-        text = None if client_input is None else to_json(client_input, f"the input of orchestration '{name}'")
         datum = await self._payloads.offload(instance_id, text)
         row = self._starting.row(
             instance_id,
@@ -169,6 +187,8 @@ class Client:
             execution_id=self._new_id(),
             input_=datum,
             version=self._default_version if version is None else check_text(version, "a version", 100),
+            start_at=start_at,
+            tags=tags,
         )
         try:
             await self._starting.insert(row)
@@ -223,10 +243,28 @@ class Client:
 
     async def get_status_all(self) -> list[DurableOrchestrationStatus]:
         """Return the status of every orchestration in the hub, without inputs. Where there are many, `query` pages."""
+        return await self.get_status_by()
+
+    async def get_status_by(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Iterable[OrchestrationRuntimeStatus] | None = None,
+        instance_id_prefix: str = "",
+    ) -> list[DurableOrchestrationStatus]:
+        """Return the status of all orchestrations that meet every condition given, without inputs.
+
+        Args:
+            created_time_from: created at this time or later; naive times mean UTC.
+            created_time_to: created at this time or earlier.
+            runtime_status: in one of these statuses; None or none at all means any.
+            instance_id_prefix: whose id begins with this.
+        """
+        query = instance_query(created_time_from, created_time_to, runtime_status, instance_id_prefix)
         found: list[DurableOrchestrationStatus] = []
         continuation: str | None = None
         while True:
-            page = await self.query(top=_LARGEST_PAGE, continuation=continuation)
+            page = await self.query(query, top=_LARGEST_PAGE, continuation=continuation)
             found += page.instances
             continuation = page.continuation
             if continuation is None:
@@ -358,27 +396,44 @@ class Client:
         await self._active(instance_id, "there is nothing to resume")
         await self._mail.send(Resume(to=instance_id, id=self._new_id(), reason=reason))
 
+    async def restart(self, instance_id: str, restart_with_new_instance_id: bool = True) -> str:
+        """Start an instance's orchestrator once more, with the same input, and return the new instance's id.
+
+        Args:
+            instance_id: the instance; its input is that of its last generation.
+            restart_with_new_instance_id: False takes the same id again, and replaces the instance.
+
+        Raises:
+            InstanceNotFoundError: there is no such instance.
+            InstanceExistsError: it is to be replaced and has not ended.
+        """
+        instance = await self._existing(check_instance_id(instance_id))
+        text = await self._payloads.text(instance_id, instance.input)
+        new_id = None if restart_with_new_instance_id else instance_id
+        return await self._start(instance.name, new_id, text, instance.version, tags=instance.tags)
+
     async def purge_instance_history(self, instance_id: str) -> PurgeHistoryResult:
         """Delete an instance that has ended, with everything that is stored of it.
 
         Raises:
             InstanceNotEndedError: it has not ended.
         """
-        check_instance_id(instance_id)
-        while True:
-            row = await self._storage.read(instance_id)
-            if row is None:
-                return PurgeHistoryResult(0)
-            if row.instance.deleting:  # somebody began it and did not come to the end
-                await finish_deletion(self._storage, row)
-                return PurgeHistoryResult(1)
-            if row.instance.status not in ENDED:
-                raise InstanceNotEndedError(
-                    f"instance '{instance_id}' ('{row.instance.name}') is {row.instance.status}: only ended instances "
-                    f"can be purged. Terminate it first."
-                )
-            if await delete_instance(self._storage, row):
-                return PurgeHistoryResult(1)
+        return PurgeHistoryResult(await Purging(self._storage).one(check_instance_id(instance_id)))
+
+    async def purge_instance_history_by(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Iterable[OrchestrationRuntimeStatus] | None = None,
+    ) -> PurgeHistoryResult:
+        """Delete all ended instances that meet every condition given; see `get_status_by`.
+
+        Raises:
+            ValueError: a status is asked for that is not one of ended instances.
+        """
+        query = instance_query(created_time_from, created_time_to, runtime_status)
+        query = msgspec.structs.replace(query, statuses=check_purgeable(query.statuses))
+        return PurgeHistoryResult(await Purging(self._storage).all(query))
 
     # ---- looking before telling ----------------------------------------------------------------------------------
 

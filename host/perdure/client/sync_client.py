@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from perdure.client.client import Client, StatusPage
 from perdure.client.status import DurableOrchestrationStatus, PurgeHistoryResult
+from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.errors import PerdureError
 from perdure.storage.rows import InstanceQuery
 
@@ -38,9 +39,16 @@ class SyncClient:
         instance_id: str | None = None,
         client_input: Any = None,
         version: str | None = None,
+        *,
+        start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> str:
         """See `Client.start_new`."""
-        return self._wait(self._client.start_new(orchestration_function_name, instance_id, client_input, version))
+        return self._wait(
+            self._client.start_new(
+                orchestration_function_name, instance_id, client_input, version, start_at=start_at, tags=tags
+            )
+        )
 
     def get_status(
         self,
@@ -88,6 +96,31 @@ class SyncClient:
     def resume(self, instance_id: str, reason: str) -> None:
         """See `Client.resume`."""
         self._wait(self._client.resume(instance_id, reason))
+
+    def restart(self, instance_id: str, restart_with_new_instance_id: bool = True) -> str:
+        """See `Client.restart`."""
+        return self._wait(self._client.restart(instance_id, restart_with_new_instance_id))
+
+    def purge_instance_history_by(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Iterable[OrchestrationRuntimeStatus] | None = None,
+    ) -> PurgeHistoryResult:
+        """See `Client.purge_instance_history_by`."""
+        return self._wait(self._client.purge_instance_history_by(created_time_from, created_time_to, runtime_status))
+
+    def get_status_by(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Iterable[OrchestrationRuntimeStatus] | None = None,
+        instance_id_prefix: str = "",
+    ) -> list[DurableOrchestrationStatus]:
+        """See `Client.get_status_by`."""
+        return self._wait(
+            self._client.get_status_by(created_time_from, created_time_to, runtime_status, instance_id_prefix)
+        )
 
     def purge_instance_history(self, instance_id: str) -> PurgeHistoryResult:
         """See `Client.purge_instance_history`."""

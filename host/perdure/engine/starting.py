@@ -6,6 +6,7 @@ client by its own retry, a parent because its turn's message comes again; the ro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from perdure.core.codec import Head, encode_head
@@ -48,6 +49,7 @@ class Starting:
         version: str | None = None,
         parent: Parent | None = None,
         start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Row:
         """Return the row of a new, pending instance."""
         now = self._clock.now()
@@ -63,6 +65,7 @@ class Starting:
                 version=version,
                 start_at=start_at,
                 input=input_,
+                tags=dict(tags or {}),
                 parent_id=parent.instance_id if parent else None,
             ),
             head=encode_head(Head(parent)),
