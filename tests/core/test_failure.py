@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from perdure.core.data import INLINE_LIMIT, fits_inline, from_json, payload_of, reference, to_json
@@ -32,16 +33,19 @@ def test_a_failure_tells_type_message_stack_and_cause():
     assert str(Failure("E", "")) == "E"
 
 
-def test_a_chain_of_causes_is_cut_and_everything_fits_into_a_message():
-    error = ValueError("x" * 50_000)
+@pytest.mark.parametrize("character", ["x", "\n", "\x01", '"', "ü", "\U0001f600"])
+def test_a_chain_of_causes_keeps_its_ends_and_fits_into_a_column(character):
+    error = KeyError("at the bottom")
     for _ in range(10):
-        error = raised(ValueError("x" * 50_000), error)
-    failure, depth = failure_of(error), 0
-    size = 0
+        error = raised(ValueError(character * 50_000), error)
+    failure = failure_of(TaskFailedError("child", failure_of(TaskFailedError("activity", failure_of(error)))))
+    written = msgspec.json.encode(failure).decode()
+    assert len(written.encode("utf-16-le")) // 2 < 30 * 1024
+    types = []
     while failure is not None:
-        depth, size, failure = depth + 1, size + len(failure.message) + len(failure.stack or ""), failure.inner
-    assert depth == 5
-    assert size < 30_000
+        types.append(failure.type.rpartition(".")[2])
+        failure = failure.inner
+    assert types == ["TaskFailedError", "TaskFailedError", "ValueError", "ValueError", "KeyError"]
 
 
 def test_lone_surrogates_are_escaped():

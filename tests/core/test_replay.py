@@ -494,6 +494,18 @@ def test_continue_as_new_takes_unconsumed_events_along(drive):
     assert [each.id for each in run.last.unconsumed] == ["m1", "m3", "m4"]
 
 
+def test_an_event_that_comes_with_the_end_is_for_the_next_generation(drive):
+    def loop(context):
+        event, timer = context.wait_for_external_event("a"), context.create_timer(timedelta(minutes=1))
+        if (yield context.task_any([event, timer])) is timer:
+            context.continue_as_new("next")
+
+    run = drive(loop)
+    run.start()
+    run.turn(fired(0), event("a", 1, "m1"))
+    assert [each.id for each in run.last.unconsumed] == ["m1"]
+
+
 def test_what_comes_during_a_pause_waits_for_its_end(drive):
     def flow(context):
         first = yield context.wait_for_external_event("a")
@@ -502,11 +514,11 @@ def test_what_comes_during_a_pause_waits_for_its_end(drive):
 
     run = drive(flow)
     run.start()
-    assert run.turn(ExecutionSuspended("wait")) == []
+    assert run.turn(ExecutionSuspended("m1", "wait")) == []
     assert run.turn(event("a", 1)) == []
-    assert run.turn(ExecutionSuspended("still")) == []
-    assert run.turn(ExecutionResumed("go")) == [TaskScheduled(0, "b", "1")]
-    assert run.turn(ExecutionResumed("again"), done(0, 2))
+    assert run.turn(ExecutionSuspended("m2", "still")) == []
+    assert run.turn(ExecutionResumed("m3", "go")) == [TaskScheduled(0, "b", "1")]
+    assert run.turn(ExecutionResumed("m4", "again"), done(0, 2))
     assert run.output == 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from datetime import timedelta
 
@@ -27,7 +28,16 @@ from perdure.core.codec import (
     encode_turns,
 )
 from perdure.core.failure import Failure
-from perdure.core.history import EventRaised, ExecutionStarted, ExecutionTerminated, TaskCompleted, TaskFailed, Turn
+from perdure.core.history import (
+    EventRaised,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    TaskCompleted,
+    TaskFailed,
+    Turn,
+)
 from perdure.core.intake import Circumstances, take_in
 from perdure.core.messages import Completion, Completions, RaiseEvent, Start, Terminate, TimerDue, WorkItem
 from perdure.core.outbox import Child, Post, Report, Sender, outgoing
@@ -42,10 +52,13 @@ PENDING = Circumstances("x", "x.0", pending=True, start_at=None, now=NOON)
 SENDER = Sender("one", "x", None)
 
 
-def turn(*entries, commit="c", session="s", generation=0, consumed=(), anchors=(), at=NOON):
+COMMITS = itertools.count()
+
+
+def turn(*entries, commit=None, session="s", generation=0, consumed=(), anchors=(), at=NOON):
     actions = [entry for entry in entries if type(entry).__module__.endswith("actions")]
     events = [entry for entry in entries if entry not in actions]
-    return Turn(commit, session, generation, at, list(consumed), list(anchors), events, actions)
+    return Turn(commit or f"c{next(COMMITS)}", session, generation, at, list(consumed), list(anchors), events, actions)
 
 
 def started(*actions, **more):
@@ -110,6 +123,22 @@ def test_records_keep_events_for_an_hour_through_many_generations():
     assert third.knows("m1")
     later = second.records(turn(generation=1, consumed=["m3"], at=NOON + timedelta(hours=2)), NOON + timedelta(hours=2))
     assert [record.consumed for record in later] == [["m3"]]
+
+
+def test_both_turns_of_a_sessions_last_commit_can_have_sends_left():
+    """A commit that continues as new holds the ending turn's record and the next generation's first turn."""
+    ending = turn(EventSent(0, "two", "go", None), ContinuedAsNew("1"), commit="k", consumed=["m"])
+    records = State(turns=[started(consumed=["x/start"])]).records(ending, NOON)
+    first = started(EventSent(0, "two", "go", None), commit="k", generation=1, consumed=[], anchors=["m"])
+    state = State(generation=1, carried=records, turns=[first])
+    assert [each.generation for each in state.unsettled_turns("m")] == [0, 1]
+
+
+def test_records_keep_pauses_too():
+    ending = turn(ExecutionSuspended("p", "r"), ExecutionResumed("q", "r"), ContinuedAsNew("1"), consumed=["p", "q"])
+    second = State(generation=1, carried=State().records(ending, NOON))
+    third = State(generation=2, carried=second.records(turn(generation=1, consumed=["m"]), NOON))
+    assert [third.knows(each) for each in ("p", "q", "m")] == [True, True, True]
 
 
 def test_records_keep_the_sends_of_a_session_that_may_have_died():

@@ -25,6 +25,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     parent: Parent | None = None
     carried: list[Turn] = []
     waiting_events: list[EventRaised] = []
+    suspended: bool = False
 
 
 _turns = msgspec.msgpack.Decoder(list[Turn])

@@ -10,6 +10,8 @@ from perdure.errors import PerdureError
 
 MESSAGE_LIMIT = 4_000
 STACK_LIMIT = 8_000
+"""Bytes of JSON that the message and the stack of the outermost failure may take; each inner one may take half as
+many. So a whole chain takes less than 24 KB, and fits into a queue message and a column of 64 KiB of UTF-16."""
 _DEPTH_LIMIT = 4
 
 
@@ -72,21 +74,43 @@ def qualified_name(cls: type) -> str:
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
-def failure_of(error: BaseException, depth: int = 0) -> Failure:
-    """Describe an exception, with its causes up to four deep."""
-    if isinstance(error, TaskFailedError):
-        inner: Failure | None = error.details
-    else:
-        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        inner = failure_of(cause, depth + 1) if cause is not None and depth < _DEPTH_LIMIT else None
-    stack = "".join(traceback.format_tb(error.__traceback__))
-    return Failure(
-        type=qualified_name(type(error)),
-        message=_clip(_text_of(error), MESSAGE_LIMIT >> depth),
-        stack=_clip_front(stack, STACK_LIMIT >> depth) or None,
-        inner=inner,
-        non_retryable=isinstance(error, NonRetryableError),
-    )
+def failure_of(error: BaseException) -> Failure:
+    """Describe an exception with what caused it: the outermost failures, and the one at the bottom."""
+    chain = _chain(error)
+    if len(chain) > _DEPTH_LIMIT + 1:
+        chain = [*chain[:_DEPTH_LIMIT], chain[-1]]
+    described: Failure | None = None
+    for depth, link in reversed(list(enumerate(chain))):
+        described = Failure(
+            type=_clip(link.type, 200),
+            message=_clip(link.message, MESSAGE_LIMIT >> depth),
+            stack=_clip_front(link.stack or "", STACK_LIMIT >> depth) or None,
+            inner=described,
+            non_retryable=link.non_retryable,
+        )
+    assert described is not None  # noqa: S101 - a chain has at least one link
+    return described
+
+
+def _chain(error: BaseException | None) -> list[Failure]:
+    links: list[Failure] = []
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        stack = "".join(traceback.format_tb(error.__traceback__))
+        links.append(
+            Failure(
+                qualified_name(type(error)), _text_of(error), stack, non_retryable=isinstance(error, NonRetryableError)
+            )
+        )
+        if isinstance(error, TaskFailedError):
+            failure: Failure | None = error.details
+            while failure is not None:
+                links.append(failure)
+                failure = failure.inner
+            break
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return links
 
 
 def _text_of(error: BaseException) -> str:
@@ -97,10 +121,18 @@ def _text_of(error: BaseException) -> str:
 
 
 def _clip(text: str, limit: int) -> str:
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= limit else text[:limit] + " [...]"
+    kept = text = _storable(text)
+    while (size := len(msgspec.json.encode(kept))) > limit:
+        kept = kept[: len(kept) * limit // size]
+    return kept if kept == text else kept + " [...]"
 
 
 def _clip_front(text: str, limit: int) -> str:
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= limit else "[...] " + text[-limit:]
+    kept = text = _storable(text)
+    while (size := len(msgspec.json.encode(kept))) > limit:
+        kept = kept[len(kept) - len(kept) * limit // size :]
+    return kept if kept == text else "[...] " + kept
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

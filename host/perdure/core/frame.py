@@ -97,6 +97,10 @@ class Frame:
             self._events += 1
             self._buffered[key].append((self._events, event, data))
 
+    def stop_waiting(self) -> None:
+        """The function has ended: events that still come are for the next generation."""
+        self._waiting.clear()
+
     def unconsumed(self) -> list[EventRaised]:
         """Return the buffered events in the order in which they came."""
         buffered = [entry for entries in self._buffered.values() for entry in entries]

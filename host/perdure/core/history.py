@@ -64,14 +64,16 @@ class ExecutionTerminated(msgspec.Struct, frozen=True, array_like=True, tag="Exe
 
 
 class ExecutionSuspended(msgspec.Struct, frozen=True, array_like=True, tag="ExecutionSuspended"):
-    """Somebody asked for a pause: what comes from here on waits until it is over."""
+    """Somebody asked for a pause: what comes from here on waits until it is over. `id` is the message's."""
 
+    id: str
     reason: str
 
 
 class ExecutionResumed(msgspec.Struct, frozen=True, array_like=True, tag="ExecutionResumed"):
-    """Somebody asked for the end of the pause."""
+    """Somebody asked for the end of the pause. `id` is the message's."""
 
+    id: str
     reason: str
 
 

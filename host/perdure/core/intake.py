@@ -130,10 +130,10 @@ class _Taking:
                 self.events.append(EventRaised(message.id, message.name, message.data))
                 return Verdict.CONSUME
             case Suspend():
-                self.events.append(ExecutionSuspended(message.reason))
+                self.events.append(ExecutionSuspended(message.id, message.reason))
                 return Verdict.CONSUME
             case Resume():
-                self.events.append(ExecutionResumed(message.reason))
+                self.events.append(ExecutionResumed(message.id, message.reason))
                 return Verdict.CONSUME
             case _:
                 assert_never(message)

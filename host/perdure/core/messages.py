@@ -26,6 +26,8 @@ class Start(_Control, frozen=True, array_like=True, kw_only=True, tag="start"):
     """Begin an instance whose row is Pending."""
 
     execution_id: str
+    safety_net: bool = False
+    """It was queued while its sender began the instance itself, as that session's anchor."""
 
 
 class Completion(msgspec.Struct, frozen=True, array_like=True):

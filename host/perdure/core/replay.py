@@ -77,6 +77,7 @@ class Orchestration:
         version: str | None = None,
         input_: str | None = None,
         parent_instance_id: str | None = None,
+        suspended: bool = False,
     ) -> None:
         self._frame = Frame(instance_id=instance_id, execution=execution, input_=input_)
         self._context = OrchestrationContext(
@@ -86,7 +87,7 @@ class Orchestration:
         self._stack: Any = None
         self._waits_for: Task[Any] | None = None
         self._ended = False
-        self._suspended = False
+        self._suspended = suspended
         self._paused: list[tuple[Event, Mapping[str, str]]] = []
         """What came during the pause, and the payloads that belong to it."""
 
@@ -232,6 +233,7 @@ class Orchestration:
 
     def _end(self, action: ContinuedAsNew | OrchestrationCompleted) -> None:
         self._ended = True
+        self._frame.stop_waiting()
         self._frame.ask(action)
         stack, self._stack = self._stack, None
         if stack is not None:

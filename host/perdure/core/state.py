@@ -60,11 +60,14 @@ class State:
         ended: bool = False,
         carried: Sequence[Turn] = (),
         waiting_events: Sequence[EventRaised] = (),
+        suspended: bool = False,
         turns: Iterable[Turn] = (),
     ) -> None:
         self.generation = generation
         self.ended = ended
-        self.suspended = False
+        self.suspended = suspended
+        self.began_suspended = suspended
+        """The generation before was paused when it ended."""
         self.carried = list(carried)
         """Records of turns of earlier generations: what they consumed and what they still may have to send."""
         self.waiting_events = list(waiting_events)
@@ -73,7 +76,8 @@ class State:
         self._open: dict[int, Awaited] = {}
         self._naming: dict[str, list[Turn]] = defaultdict(list)
         self._holder: dict[str, str] = {}
-        self._last_of: dict[str, Turn] = {}
+        self._last_of: dict[str, str] = {}
+        """The last commit of each session."""
         self._commits: set[str] = set()
         for record in self.carried:
             self._index(record)
@@ -145,9 +149,10 @@ class State:
 
     def unsettled_turns(self, message_id: str) -> list[Turn]:
         """Return the turns, oldest first, that consumed this message or had it as an anchor and that may have sends
-        left. A session sends what a turn decided before it commits another: only its last turn can have any.
+        left. A session sends what a commit decided before it makes another: only its last commit can have any.
         """
-        return [turn for turn in self._naming.get(message_id, []) if self._last_of[turn.session] is turn]
+        named = self._naming.get(message_id, [])
+        return [turn for turn in named if self._last_of[turn.session] == turn.commit]
 
     def turns_of_commit(self, commit: str) -> list[Turn]:
         """Return the turns (of this generation, and records of earlier ones) that a commit wrote."""
@@ -160,17 +165,17 @@ class State:
         the events it has seen, and of turns that may have sends left, those and all messages they answer for.
         """
         turns = [*self.carried, *self.turns, ending]
-        last = {turn.session: index for index, turn in enumerate(turns)}
+        last = {turn.session: turn.commit for turn in turns}
         records = [
-            _record(turn, has_sends=last[turn.session] == index)
-            for index, turn in enumerate(turns)
+            _record(turn, has_sends=last[turn.session] == turn.commit)
+            for turn in turns
             if turn.at > now - RECORDS_KEPT_FOR
         ]
         return [record for record in records if record.consumed or record.actions][-RECORDS_KEPT:]
 
     def _index(self, turn: Turn) -> None:
         self._commits.add(turn.commit)
-        self._last_of[turn.session] = turn
+        self._last_of[turn.session] = turn.commit
         for message_id in turn.consumed:
             self._naming[message_id].append(turn)
             self._holder[message_id] = turn.session
@@ -180,8 +185,10 @@ class State:
 
 def _record(turn: Turn, *, has_sends: bool) -> Turn:
     """Strip a turn, or a record that was made of one, to what must be known of it once its generation is over."""
-    events: list[Event] = [EventRaised(event.id, "", None) for event in turn.events if isinstance(event, EventRaised)]
-    raised = {event.id for event in events if isinstance(event, EventRaised)}
+    raised = [
+        event.id for event in turn.events if isinstance(event, EventRaised | ExecutionSuspended | ExecutionResumed)
+    ]
+    events: list[Event] = [EventRaised(message_id, "", None) for message_id in raised]
     consumed = [message_id for message_id in turn.consumed if message_id in raised]
     actions: list[Action] = []
     if has_sends:

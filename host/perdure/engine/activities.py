@@ -32,6 +32,7 @@ class ActivityRunner:
         self._payloads = payloads
         self._slots = asyncio.Semaphore(limit)
         self.draining = False
+        self._closed = False
         self._threads = ThreadPoolExecutor(limit, thread_name_prefix="perdure-activity")
 
     @property
@@ -59,7 +60,7 @@ class ActivityRunner:
                 result = await self._call(context, from_json(text))
                 written = to_json(result, f"the result of activity '{call.name}'")
             except BaseException as error:
-                if _is_ours(error):
+                if self._closed or _is_ours(error):
                     raise
                 _log.warning("activity '%s' of instance '%s' failed", call.name, instance_id, exc_info=error)
                 return Completion(call.no, failure=failure_of(error))
@@ -80,7 +81,8 @@ class ActivityRunner:
         return outcome
 
     def close(self) -> None:
-        """Stop taking work; threads end with what they run."""
+        """Stop taking work; threads end with what they run. What has not come to an end has no outcome."""
+        self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

@@ -13,6 +13,7 @@ from perdure.errors import NonDeterminismError
 
 _FIRST_DELAY = 5.0
 _LONGEST_DELAY = 300.0
+_REASON_LIMIT = 2_000
 
 
 class Refusal:
@@ -32,7 +33,7 @@ class Refusal:
     @property
     def reason(self) -> str:
         """What the instance's status says."""
-        return f"blocked: {self.error}"
+        return f"blocked: {self.error}"[:_REASON_LIMIT]
 
 
 class Blocking:

@@ -7,7 +7,7 @@ import itertools
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from perdure.core.messages import ControlMessage
+from perdure.core.messages import ControlMessage, Start
 from perdure.errors import PerdureError
 
 _tickets = itertools.count(1)
@@ -30,6 +30,11 @@ class Delivery:
         """Id that the queue gave the message: the same in each of its deliveries."""
         self.dequeue_count = dequeue_count
         self._outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it has been acknowledged or given back."""
+        return self._outcome.done()
 
     def acknowledge(self) -> None:
         """The message has done what it came for: let it be deleted."""
@@ -63,6 +68,17 @@ class Inbound:
     poisoned: bool = False
     """It has used up its deliveries: nothing that may end the process is to be tried for it again."""
     arrived: int = field(default_factory=ticket)
+
+    @property
+    def is_mere_copy(self) -> bool:
+        """Whether, if a turn has consumed this message, another queue message was what brought it.
+
+        One that is delivered for the first time has been nobody's anchor. But a safety net is the anchor of the start
+        that it was sent for; a message put back, or moved to the poison queue, takes the place of one that was.
+        """
+        message = self.message
+        anchors = self.poisoned or message.tries > 0 or (isinstance(message, Start) and message.safety_net)
+        return self.delivery.dequeue_count == 1 and not anchors
 
     def renew(self, newer: Inbound) -> None:
         """Take over the newest delivery of the same queue message; the old one may end, its receipt is stale."""

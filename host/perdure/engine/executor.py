@@ -23,13 +23,16 @@ class Execution(Protocol):
 class Executor(Protocol):
     """Runs orchestrator functions."""
 
-    async def open(self, instance: Instance, execution: str, turns: Sequence[Turn]) -> Execution:
+    async def open(
+        self, instance: Instance, execution: str, turns: Sequence[Turn], *, suspended: bool = False
+    ) -> Execution:
         """Take an instance's orchestrator through its history.
 
         Args:
             instance: the instance's columns.
             execution: name of the generation.
             turns: the generation's history so far.
+            suspended: whether it began in a pause.
 
         Raises:
             UnknownFunctionError: there is no such function.
@@ -44,7 +47,9 @@ class InProcessExecutor:
         self._registry = registry
         self._payloads = payloads
 
-    async def open(self, instance: Instance, execution: str, turns: Sequence[Turn]) -> Execution:
+    async def open(
+        self, instance: Instance, execution: str, turns: Sequence[Turn], *, suspended: bool = False
+    ) -> Execution:
         """See `Executor`."""
         orchestration = Orchestration(
             self._registry.orchestrators.get(instance.name),
@@ -54,6 +59,7 @@ class InProcessExecutor:
             version=instance.version,
             input_=instance.input,
             parent_instance_id=instance.parent_id,
+            suspended=suspended,
         )
         opened = _InProcess(orchestration, self._payloads, instance)
         await opened.replay(turns)

@@ -40,7 +40,7 @@ def garbage_of(journal: Journal, change: Change) -> Garbage:
     if generation is None:
         return Garbage(payloads=_payloads(data))
     data.append(journal.instance.input)
-    for turn in journal.state.turns:
+    for turn in (*journal.state.turns, generation.ending):
         data += [datum_of(event) for event in turn.events]
         data += [action.input for action in turn.actions if isinstance(action, TaskScheduled)]
     kept = set(_payloads([generation.input, *(event.data for event in generation.waiting_events)]))

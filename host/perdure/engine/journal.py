@@ -50,6 +50,9 @@ class Generation(msgspec.Struct, kw_only=True):
     version: str | None
     carried: list[Turn]
     waiting_events: list[EventRaised]
+    suspended: bool
+    ending: Turn
+    """The last turn of the generation before."""
 
 
 class Change(msgspec.Struct, kw_only=True):
@@ -121,6 +124,7 @@ class Journal:
             ended=row.instance.status in ENDED,
             carried=head.carried,
             waiting_events=head.waiting_events,
+            suspended=head.suspended,
             turns=turns,
         )
         self.row = row
@@ -203,7 +207,9 @@ class Journal:
             input=generation.input,
             version=generation.version,
         )
-        head = encode_head(Head(self.sender.parent, generation.carried, generation.waiting_events))
+        head = encode_head(
+            Head(self.sender.parent, generation.carried, generation.waiting_events, generation.suspended)
+        )
         if len(head) > self._settings.turn_bytes:
             name = f"{instance.generation:08d}-head-{change.commit}"
             await self._storage.put_segment(self.instance_id, name, head)
@@ -220,7 +226,10 @@ class Journal:
         await self._replace(new)
         self._segments = segments
         self.state = State(
-            generation=instance.generation, carried=generation.carried, waiting_events=generation.waiting_events
+            generation=instance.generation,
+            carried=generation.carried,
+            waiting_events=generation.waiting_events,
+            suspended=generation.suspended,
         )
 
     async def _replace(self, row: Row) -> None:

@@ -21,7 +21,7 @@ import msgspec
 from perdure.core.actions import TaskScheduled
 from perdure.core.history import Event, Turn
 from perdure.core.intake import Circumstances, Intake, Verdict, take_in
-from perdure.core.messages import Completion
+from perdure.core.messages import Completion, Terminate
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.engine.activities import lost
 from perdure.engine.blocking import Blocking, Refusal
@@ -33,10 +33,13 @@ from perdure.engine.journal import Change, Columns, Journal
 from perdure.engine.services import Services
 from perdure.engine.turns import Making, TurnMaker, take_over_record
 from perdure.errors import NonDeterminismError, UnknownFunctionError
-from perdure.storage.protocol import Conflict, PayloadMissing
+from perdure.storage.protocol import Conflict, PayloadMissing, StorageUnavailable
 from perdure.storage.rows import Row
 
 _log = logging.getLogger("perdure.sessions")
+
+_TRIES_WITHOUT_ROW = 5
+_DELAY_WITHOUT_ROW = 10.0
 
 Outcomes = list[tuple[str, Completion]]
 
@@ -65,6 +68,10 @@ class Session:
         self._batch: list[Inbound] = []
         self._held: list[Inbound] = []
         """Consumed and not yet acknowledged; one of them is the anchor while anything runs in place."""
+        self._outcomes: Outcomes = []
+        """Taken from what ran in place, in the step that is being made."""
+        self._wrote = False
+        """Whether that step has committed something."""
         self._task: asyncio.Task[None] | None = None
 
     # ---- from outside ----------------------------------------------------------------------------------------------
@@ -72,7 +79,7 @@ class Session:
     def offer(self, inbound: Inbound) -> None:
         """Hand over a message. One that the session holds already brings its newest receipt (trap e)."""
         for mine in (*self._inbox, *self._batch, *self._held):
-            if mine.delivery.message_id == inbound.delivery.message_id:
+            if mine.delivery.message_id == inbound.delivery.message_id and not mine.delivery.is_settled:
                 mine.renew(inbound)
                 return
         self._inbox.append(inbound)
@@ -109,7 +116,7 @@ class Session:
         try:
             while self._inbox or self._in_place.has_outcomes or self._must_begin:
                 async with self._services.turn_slots:
-                    await self._step()
+                    await self._guarded_step()
         except Exception as error:  # noqa: BLE001 - whatever it is, the messages must come again
             _log.warning("instance '%s' will be tried again: %s", self.instance_id, error, exc_info=error)
             self.abandon(error)
@@ -118,6 +125,36 @@ class Session:
             raise
         finally:
             self._task = None
+
+    async def _guarded_step(self) -> None:
+        """Make a step. If its messages can't be taken in, give back these alone: what runs in place and its anchor
+        have no part in it. Once something is committed its sends are due, and only a new session may send them again.
+        """
+        self._wrote = False
+        try:
+            await self._step()
+        except StorageUnavailable:
+            raise
+        except Exception as error:
+            if self._wrote or not self._batch:
+                raise
+            _log.warning("instance '%s': messages will come again: %s", self.instance_id, error, exc_info=error)
+            for inbound in self._batch:
+                inbound.delivery.give_back(error)
+            self._batch = []
+            self._in_place.put_back(self._outcomes)
+            self._loaded = False
+
+    def _take_batch(self) -> list[Inbound]:
+        """Take the messages that wait, up to one that has come before: that one alone, since it may be why."""
+        batch: list[Inbound] = []
+        for inbound in self._inbox:
+            if inbound.delivery.dequeue_count > 1:
+                batch = batch or [inbound]
+                break
+            batch.append(inbound)
+        self._inbox = self._inbox[len(batch) :]
+        return batch
 
     @property
     def _must_begin(self) -> bool:
@@ -129,11 +166,10 @@ class Session:
 
     async def _step(self) -> None:
         if not self._loaded:
-            await self._journal.load()
+            await self._reload()
             self._loaded = True
-        batch, self._inbox = self._inbox, []
-        self._batch = batch
-        outcomes = self._in_place.take()
+        batch = self._batch = self._take_batch()
+        outcomes = self._outcomes = self._in_place.take()
         if self._journal.row is None:
             await self._step_without_row(batch)
             return
@@ -149,11 +185,16 @@ class Session:
             return
         if commits and not await self._turn(news, intake.events, outcomes):
             self._requeue(batch, outcomes)
+            self._release()
             return
-        await self._take_over([inbound for inbound, verdict in _judged(batch, intake) if verdict is Verdict.KNOWN])
-        await self._settle(batch, intake)
+        known = [inbound for inbound, verdict in _judged(batch, intake) if verdict is Verdict.KNOWN]
+        await self._take_over([inbound for inbound in known if not inbound.is_mere_copy])
+        unproven = await self._settle(batch, intake)
         self._batch = []
         self._release()
+        if unproven:
+            self._inbox = [*unproven, *self._inbox]
+            await self._reload()
 
     def _judge(self, batch: Sequence[Inbound], outcomes: Outcomes) -> Intake:
         journal, instance = self._journal, self._journal.instance
@@ -183,9 +224,23 @@ class Session:
             await self._reload()
             return
         for inbound in batch:
-            await self._drop(inbound)
+            if not await self._later(inbound):
+                await self._drop(inbound)
         self._batch = []
         self._release()
+
+    async def _later(self, inbound: Inbound) -> bool:
+        """Put a message back that is for an execution whose row may be about to be inserted: a parent that is
+        terminated while it starts a child. False if it is not one, or has waited long enough.
+        """
+        message = inbound.message
+        if not isinstance(message, Terminate) or message.execution_id is None or message.tries >= _TRIES_WITHOUT_ROW:
+            return False
+        await self._services.mail.send(
+            msgspec.structs.replace(message, tries=message.tries + 1), delay=_DELAY_WITHOUT_ROW
+        )
+        inbound.delivery.acknowledge()
+        return True
 
     # ---- a turn ----------------------------------------------------------------------------------------------------
 
@@ -241,7 +296,9 @@ class Session:
             await self._reload()
             if self._journal.row is None or not self._journal.state.turns_of_commit(change.commit):
                 return None
+            self._wrote = True
             return msgspec.structs.replace(change)
+        self._wrote = True
         return change
 
     async def _send(self, turns: Sequence[Turn], *, again: bool) -> None:
@@ -321,15 +378,22 @@ class Session:
         """Return those messages that this session was the last to consume or take over; let go of the others."""
         mine: list[Inbound] = []
         for inbound in held:
-            if self._journal.row is not None and self._journal.state.holder(inbound.message.id) == self.nonce:
+            state = self._journal.state
+            if self._journal.row is not None and state.holder(inbound.message.id) == self.nonce:
                 mine.append(inbound)
+            elif self._journal.row is not None and not state.knows(inbound.message.id):
+                inbound.delivery.acknowledge()  # its generation is over, so long ago that no record of it is left
             else:
                 inbound.delivery.give_back(AnchorLost(f"another session has taken over message '{inbound.message.id}'"))
         return mine
 
     # ---- acknowledging ---------------------------------------------------------------------------------------------
 
-    async def _settle(self, batch: Sequence[Inbound], intake: Intake) -> None:
+    async def _settle(self, batch: Sequence[Inbound], intake: Intake) -> list[Inbound]:
+        """Acknowledge what has been dealt with. Returns messages to judge again: they look irrelevant, but nothing has
+        been committed (the instance is blocked), so nothing proves that the state was current.
+        """
+        unproven: list[Inbound] = []
         for inbound, verdict in _judged(batch, intake):
             match verdict:
                 case Verdict.EARLY:
@@ -337,10 +401,15 @@ class Session:
                     inbound.delivery.acknowledge()
                 case Verdict.REPEAT:
                     inbound.delivery.acknowledge()
-                case Verdict.IRRELEVANT:
+                case Verdict.IRRELEVANT if inbound.arrived < self._journal.fresh_at:
                     await self._drop(inbound)
+                case Verdict.IRRELEVANT:
+                    unproven.append(inbound)
+                case Verdict.KNOWN if inbound.is_mere_copy:
+                    inbound.delivery.acknowledge()
                 case Verdict.CONSUME | Verdict.KNOWN:
                     pass
+        return unproven
 
     async def _drop(self, inbound: Inbound) -> None:
         await self._clean(Garbage.of_message(inbound.message))

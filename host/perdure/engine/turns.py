@@ -80,7 +80,9 @@ class TurnMaker:
         events = _beginning(journal, events)
         if execution is None:
             state = journal.state
-            execution = await self._services.executor.open(journal.instance, journal.execution, state.turns)
+            execution = await self._services.executor.open(
+                journal.instance, journal.execution, state.turns, suspended=state.began_suspended
+            )
         decision = await self._advance(journal.instance_id, execution, now, events)
         turn = await self._record(journal.instance_id, journal.state.generation, events, decision, making)
         change = _change(journal, turn, decision, now)
@@ -139,6 +141,8 @@ class TurnMaker:
         assert change.generation is not None  # noqa: S101 - the caller's reason to call
         record = change.generation.carried[-1:]
         unstarted = Made(change, record, None)
+        if change.generation.suspended:
+            return unstarted
         generation = ending.generation + 1
         instance = msgspec.structs.replace(
             journal.instance,
@@ -169,7 +173,7 @@ def take_over_record(journal: Journal, making: Making, now: datetime) -> Turn:
         commit=making.commit,
         session=making.session,
         generation=state.generation,
-        at=state.turns[-1].at if state.turns else now,
+        at=now,
         consumed=making.consumed,
         anchors=making.anchors,
         events=[],
@@ -202,7 +206,8 @@ def _columns(turn: Turn, decision: Decision, now: datetime) -> Columns:
 
 def _change(journal: Journal, turn: Turn, decision: Decision, now: datetime) -> Change:
     columns = _columns(turn, decision, now)
-    if columns.status is OrchestrationRuntimeStatus.Running and journal.state.suspended_after(turn.events):
+    suspended = journal.state.suspended_after(turn.events)
+    if columns.status is OrchestrationRuntimeStatus.Running and suspended:
         columns.status = OrchestrationRuntimeStatus.Suspended
     if journal.instance.reason is not None:
         columns.reason = None
@@ -214,6 +219,8 @@ def _change(journal: Journal, turn: Turn, decision: Decision, now: datetime) -> 
         version=last.new_version or journal.instance.version,
         carried=journal.state.records(turn, now),
         waiting_events=decision.unconsumed if last.save_events else [],
+        suspended=suspended,
+        ending=turn,
     )
     return Change(commit=turn.commit, turn=None, columns=columns, generation=generation)
 

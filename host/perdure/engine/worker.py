@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 
+import msgspec
+
+from perdure.core.codec import encode_message
 from perdure.core.messages import ControlMessage, Overflow, Start, WorkItem
 from perdure.core.outbox import start_message_id
 from perdure.core.status import ENDED
@@ -14,7 +18,7 @@ from perdure.engine.delivery import Delivery, Inbound, ticket
 from perdure.engine.dispatch import Dispatch
 from perdure.engine.executor import InProcessExecutor
 from perdure.engine.hub import HubQueues
-from perdure.engine.journal import Change, Columns, Journal
+from perdure.engine.journal import Journal
 from perdure.engine.mail import Mail
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import Registry
@@ -25,8 +29,11 @@ from perdure.engine.starting import Starting
 from perdure.engine.tending import Hold, tend
 from perdure.engine.work import WorkDesk
 from perdure.errors import DataError, PerdureError
-from perdure.storage.protocol import Conflict, PayloadMissing, Storage
-from perdure.storage.rows import Row
+from perdure.storage.protocol import Conflict, PayloadMissing, Storage, StorageUnavailable
+from perdure.storage.rows import Row, RowUpdate
+
+_FIRST_PATIENCE = 5.0
+_LONGEST_PATIENCE = 120.0
 
 _log = logging.getLogger("perdure.worker")
 
@@ -99,6 +106,9 @@ class Worker:
             message_id: the queue's id of it, the same in each of its deliveries.
             dequeue_count: how often it has been delivered, this time included.
         """
+        await self._patiently(self._handle_control(body, message_id, dequeue_count), dequeue_count)
+
+    async def _handle_control(self, body: str, message_id: str, dequeue_count: int) -> None:
         message = await self.mail.open(body)
         if isinstance(message, WorkItem | Overflow):
             raise DataError(f"a work item is in a control queue of hub '{self.storage.hub}': {body[:200]}")
@@ -106,13 +116,22 @@ class Worker:
 
     async def handle_work(self, body: str, dequeue_count: int = 1) -> None:
         """Process a work item; see `handle_control`."""
+        await self._patiently(self._handle_work(body, dequeue_count), dequeue_count)
+
+    async def _handle_work(self, body: str, dequeue_count: int) -> None:
         if self._stopped:
             raise WorkerStopped("this worker is shutting down")
         await self._work.handle(await self._work_item(body), dequeue_count)
 
     async def handle_poisoned_work(self, body: str) -> None:
-        """A work item has used up its deliveries: its activities fail."""
-        await self._work.give_up(await self._work_item(body), self.settings.max_deliveries)
+        """A work item has used up its deliveries: its activities fail. One that can't be read is parked."""
+        try:
+            item = await self._work_item(body)
+        except (DataError, PayloadMissing) as error:
+            _log.error("a work item can't be read, and is kept in queue '%s': %s", self.queues.parked, error)
+            await self.storage.send(self.queues.parked, body)
+        else:
+            await self._work.give_up(item, self.settings.max_deliveries)
 
     async def handle_poisoned_control(self, body: str, message_id: str) -> None:
         """A control message has used up its deliveries (rule 6).
@@ -123,13 +142,11 @@ class Worker:
         message = await self._parked_unless_readable(body)
         if message is None:
             return
-        journal = Journal(self.storage, message.to, self.settings)
-        await journal.load()
-        state = journal.state
-        if journal.row is not None and state.knows(message.id) and (state.ended or state.started):
+        if await self._answers_for_something(message):
             await self._offer(message, Delivery(message_id), poisoned=True)
             return
-        await self.storage.send(self.queues.parked, body)
+        parked = msgspec.structs.replace(message, tries=message.tries + 1)  # should it be sent again: it is no copy
+        await self.storage.send(self.queues.parked, encode_message(parked))
         await self._explain(
             message.to,
             f"a message could not be processed in {self.settings.max_deliveries} deliveries and was moved to queue "
@@ -153,10 +170,14 @@ class Worker:
         The message of an instance begun here stays invisible as a safety net: if this process dies, it shows up.
         """
         instance = row.instance
+        eager = instance.start_at is None and self.has_room
         message = Start(
-            to=instance.instance_id, id=start_message_id(instance.execution_id), execution_id=instance.execution_id
+            to=instance.instance_id,
+            id=start_message_id(instance.execution_id),
+            execution_id=instance.execution_id,
+            safety_net=eager,
         )
-        if instance.start_at is not None or not self.has_room:
+        if not eager:
             await self.mail.send(message, due=instance.start_at)
             return
         fresh_at = ticket()
@@ -191,6 +212,16 @@ class Worker:
 
     # ---- its own -------------------------------------------------------------------------------------------
 
+    async def _patiently(self, work: Awaitable[None], dequeue_count: int) -> None:
+        """Await `work`; if the store is away, hold on to the message for a while, longer each time it comes, before
+        giving it back: an outage must not use up its deliveries.
+        """
+        try:
+            await work
+        except StorageUnavailable:
+            await self.clock.sleep(min(_FIRST_PATIENCE * 2**dequeue_count, _LONGEST_PATIENCE))
+            raise
+
     async def _offer(self, message: ControlMessage, delivery: Delivery, *, poisoned: bool = False) -> None:
         if self._stopped:
             raise WorkerStopped("this worker is shutting down")
@@ -214,15 +245,29 @@ class Worker:
             raise DataError(f"a control message is in the work item queue of hub '{self.storage.hub}': {body[:200]}")
         return message
 
+    async def _answers_for_something(self, message: ControlMessage) -> bool:
+        """Whether a turn has consumed the message, so that nothing of it is left but what it anchors."""
+        journal = Journal(self.storage, message.to, self.settings)
+        try:
+            await journal.load()
+        except (DataError, PayloadMissing) as error:
+            _log.error("instance '%s' can't be read: %s", message.to, error)
+            return False
+        state = journal.state
+        return journal.row is not None and state.knows(message.id) and (state.ended or state.started)
+
     async def _explain(self, instance_id: str, reason: str) -> None:
         """Write into the instance's row why it makes no progress."""
         while True:
-            journal = Journal(self.storage, instance_id, self.settings)
-            await journal.load()
-            if journal.row is None or journal.instance.status in ENDED:
+            row = await self.storage.read(instance_id)
+            if row is None or row.instance.deleting or row.instance.status in ENDED:
                 return
+            instance = row.instance
+            update = RowUpdate(
+                updated_at=instance.updated_at, commit=self.new_id(), tail_index=len(row.tail), reason=reason
+            )
             try:
-                await journal.commit(Change(commit=self.new_id(), turn=None, columns=Columns(reason=reason)))
+                await self.storage.merge(instance_id, row.etag, update)
             except Conflict:
                 continue
             return
