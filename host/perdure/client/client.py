@@ -23,11 +23,15 @@ from perdure.core.naming import check_instance_id, check_text, name_of
 from perdure.core.outbox import start_message_id
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
 from perdure.engine.clock import Clock, NewId, SystemClock, new_id
+from perdure.engine.deleting import start_input_id
+from perdure.engine.dispatch import Dispatch
 from perdure.engine.hub import HubQueues
 from perdure.engine.mail import Mail
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import Registry
+from perdure.engine.settings import EngineSettings
 from perdure.engine.starting import InstanceIdTaken, Starting
+from perdure.engine.succession import insert_or_replace
 from perdure.engine.worker import Worker
 from perdure.errors import InstanceEndedError, InstanceNotFoundError
 from perdure.storage.connection import resolve_connection
@@ -84,6 +88,7 @@ class Client:
         self._payloads = PayloadDesk(storage, new_id)
         self._starting = Starting(storage, self._clock, new_id)
         self._mail = Mail(storage, HubQueues(storage.hub, control_queues), self._clock, new_id)
+        self._dispatch = Dispatch(storage, EngineSettings(), self._mail, self._payloads, self._starting)
         self._reader = StatusReader(storage)
         self._owns_storage = False
 
@@ -180,18 +185,19 @@ class Client:
         if (registry := self._registry) is not None:
             registry.orchestrators.get(name)
         instance_id = self._new_id() if instance_id is None else check_instance_id(instance_id)
-        datum = await self._payloads.offload(instance_id, text)
+        execution_id = self._new_id()
+        datum = await self._payloads.offload(instance_id, text, start_input_id(execution_id))
         row = self._starting.row(
             instance_id,
             name,
-            execution_id=self._new_id(),
+            execution_id=execution_id,
             input_=datum,
             version=self._default_version if version is None else check_text(version, "a version", 100),
             start_at=start_at,
             tags=tags,
         )
         try:
-            await self._starting.insert(row)
+            await insert_or_replace(self._storage, self._starting, self._dispatch, row)
         except InstanceIdTaken as taken:
             await self._payloads.discard(instance_id, [datum])
             if not _same_and_pending(taken.row, name):
@@ -418,7 +424,7 @@ class Client:
         Raises:
             InstanceNotEndedError: it has not ended.
         """
-        return PurgeHistoryResult(await Purging(self._storage).one(check_instance_id(instance_id)))
+        return PurgeHistoryResult(await Purging(self._storage, self._dispatch).one(check_instance_id(instance_id)))
 
     async def purge_instance_history_by(
         self,
@@ -433,7 +439,7 @@ class Client:
         """
         query = instance_query(created_time_from, created_time_to, runtime_status)
         query = msgspec.structs.replace(query, statuses=check_purgeable(query.statuses))
-        return PurgeHistoryResult(await Purging(self._storage).all(query))
+        return PurgeHistoryResult(await Purging(self._storage, self._dispatch).all(query))
 
     # ---- looking before telling ----------------------------------------------------------------------------------
 

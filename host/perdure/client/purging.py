@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from perdure.core.status import ENDED
-from perdure.engine.deleting import delete_instance, finish_deletion
+from perdure.engine.deleting import finish_deletion
+from perdure.engine.dispatch import Dispatch
+from perdure.engine.succession import purge
 from perdure.errors import InstanceNotEndedError
 from perdure.storage.protocol import Storage
 from perdure.storage.rows import InstanceQuery
@@ -14,8 +16,9 @@ _PAGE = 500
 class Purging:
     """Purges instances of one hub."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, dispatch: Dispatch) -> None:
         self._storage = storage
+        self._dispatch = dispatch
 
     async def one(self, instance_id: str) -> int:
         """Delete an instance; return 1, or 0 if there is none. Raises InstanceNotEndedError."""
@@ -31,7 +34,7 @@ class Purging:
                     f"instance '{instance_id}' ('{row.instance.name}') is {row.instance.status}: only ended instances "
                     f"can be purged. Terminate it first."
                 )
-            if await delete_instance(self._storage, row):
+            if await purge(self._storage, self._dispatch, row):
                 return 1
 
     async def all(self, query: InstanceQuery) -> int:

@@ -154,6 +154,10 @@ class State:
         named = self._naming.get(message_id, [])
         return [turn for turn in named if self._last_of[turn.session] == turn.commit]
 
+    def unsettled(self) -> list[Turn]:
+        """Return all turns, oldest first, that may have sends left."""
+        return [turn for turn in (*self.carried, *self.turns) if self._last_of[turn.session] == turn.commit]
+
     def turns_of_commit(self, commit: str) -> list[Turn]:
         """Return the turns (of this generation, and records of earlier ones) that a commit wrote."""
         if commit not in self._commits:

@@ -1,23 +1,56 @@
 """Deleting an instance: mark its row as going, delete what belongs to it, delete the row.
 
-If the process dies after the mark, readers see nothing, and a start that meets the marked row finishes the deletion.
+If the process dies after the mark, readers see nothing, and whoever meets the marked row finishes the deletion.
+
+The id may be begun anew at any moment, by somebody who finishes the deletion faster. So what is deleted is listed
+first, while the row is known to be the marked one: nothing of a new execution can be on the list, but for the input
+that its starter stores before it inserts the row, and that bears the new execution's name.
 """
 
 from __future__ import annotations
 
-from perdure.core.data import payload_of
+import msgspec
+
 from perdure.storage.protocol import Conflict, Storage
 from perdure.storage.rows import Row, RowUpdate
 
+_START_INPUT = "start-"
 
-async def delete_instance(storage: Storage, row: Row, *, keep: str | None = None) -> bool:
-    """Delete the instance as read in `row`; False if it changed meanwhile and nothing was deleted.
 
-    Args:
-        storage: the hub's storage.
-        row: the row as read.
-        keep: a datum whose payload must survive: the input of the execution that takes the id over.
-    """
+def start_input_id(execution_id: str) -> str:
+    """Return the id of the payload that holds the input with which an execution is started."""
+    return f"{_START_INPUT}{execution_id}"
+
+
+class Belongings(msgspec.Struct, frozen=True):
+    """What is stored of an execution besides its row."""
+
+    payloads: list[str]
+    segments: list[str]
+
+
+async def belongings(storage: Storage, row: Row) -> Belongings:
+    """List what belongs to the execution in `row`; to be trusted if the row has still not changed afterwards."""
+    instance = row.instance
+    mine = start_input_id(instance.execution_id)
+    payloads = [
+        payload_id
+        for payload_id in await storage.list_payloads(instance.instance_id)
+        if payload_id == mine or not payload_id.startswith(_START_INPUT)
+    ]
+    return Belongings(payloads, await storage.list_segments(instance.instance_id))
+
+
+async def delete_belongings(storage: Storage, instance_id: str, things: Belongings) -> None:
+    """Delete what was listed; may be repeated."""
+    if things.payloads:
+        await storage.delete_payloads(instance_id, things.payloads)
+    if things.segments:
+        await storage.delete_segments(instance_id, things.segments)
+
+
+async def delete_instance(storage: Storage, row: Row) -> bool:
+    """Delete the instance as read in `row`; False if it changed meanwhile and nothing was deleted."""
     update = RowUpdate(
         updated_at=row.instance.updated_at, commit=row.instance.commit, tail_index=len(row.tail), deleting=True
     )
@@ -25,21 +58,19 @@ async def delete_instance(storage: Storage, row: Row, *, keep: str | None = None
         row.etag = await storage.merge(row.instance.instance_id, row.etag, update)
     except Conflict:
         return False
-    await finish_deletion(storage, row, keep=keep)
+    await finish_deletion(storage, row)
     return True
 
 
-async def finish_deletion(storage: Storage, row: Row, *, keep: str | None = None) -> None:
+async def finish_deletion(storage: Storage, row: Row) -> None:
     """Delete the payloads and segments of an instance whose row is marked, then the row. May be repeated."""
     instance_id = row.instance.instance_id
-    kept = payload_of(keep)
-    payloads = [payload_id for payload_id in await storage.list_payloads(instance_id) if payload_id != kept]
-    if payloads:
-        await storage.delete_payloads(instance_id, payloads)
-    segments = await storage.list_segments(instance_id)
-    if segments:
-        await storage.delete_segments(instance_id, segments)
+    things = await belongings(storage, row)
+    there = await storage.read(instance_id)
+    if there is None or there.etag != row.etag:
+        return  # somebody else finished it, and perhaps began the id anew
+    await delete_belongings(storage, instance_id, things)
     try:
         await storage.delete(instance_id, row.etag)
     except Conflict:
-        return  # somebody else finished it, and perhaps began the id anew
+        return  # as above

@@ -10,21 +10,31 @@ from typing import assert_never
 
 from perdure.core.failure import Failure
 from perdure.core.history import Turn
-from perdure.core.messages import Completion, Completions, Start
+from perdure.core.messages import Completion, Completions, RaiseEvent, Start, Terminate
 from perdure.core.outbox import Child, Post, Report, Sender, outcome_message_id, outgoing, start_message_id
-from perdure.core.state import Parent, State
+from perdure.core.state import RECORDS_KEPT_FOR, Parent, State
+from perdure.core.status import ENDED
+from perdure.engine.journal import Journal
 from perdure.engine.mail import Mail
 from perdure.engine.payloads import PayloadDesk
+from perdure.engine.settings import EngineSettings
 from perdure.engine.starting import InstanceIdTaken, Starting
+from perdure.storage.protocol import Storage
+from perdure.storage.rows import Row
 
 
 class Dispatch:
     """Sends for one worker."""
 
-    def __init__(self, mail: Mail, payloads: PayloadDesk, starting: Starting) -> None:
+    def __init__(
+        self, storage: Storage, settings: EngineSettings, mail: Mail, payloads: PayloadDesk, starting: Starting
+    ) -> None:
+        self._storage = storage
+        self._settings = settings
         self._mail = mail
         self._payloads = payloads
         self._starting = starting
+        self._clock = starting.clock
 
     async def send(self, turn: Turn, state: State, sender: Sender, *, again: bool) -> None:
         """Send what the turn decided and is not finished."""
@@ -60,11 +70,58 @@ class Dispatch:
         try:
             await self._starting.insert(row)
         except InstanceIdTaken as taken:
-            failure = Failure("InstanceExistsError", str(taken))
-            await self._tell(child.parent, Completion(action.no, failure=failure))
-            return
+            if not await self._take_place(taken, row, child):
+                return
         message_id = start_message_id(action.execution_id)
         await self._mail.send(Start(to=action.instance_id, id=message_id, execution_id=action.execution_id))
+
+    async def _take_place(self, taken: InstanceIdTaken, row: Row, child: Child) -> bool:
+        """Start a child whose id another execution has: in its place if that has ended. False if it can't be, and its
+        parent has been told, or if the parent does not wait for it any more: this is then an old story told again.
+        """
+        from perdure.engine.succession import replace_ended  # it sends, too: the two need each other
+
+        there = taken.row
+        while there.instance.execution_id != row.instance.execution_id:
+            if not await self._is_awaited(child.parent):
+                return False
+            if there.instance.status not in ENDED:
+                failure = Failure("InstanceExistsError", str(InstanceIdTaken(there)))
+                await self._tell(child.parent, Completion(child.action.no, failure=failure))
+                return False
+            if await replace_ended(self._storage, self, there, row):
+                return True
+            try:
+                await self._starting.insert(row)
+            except InstanceIdTaken as again:
+                there = again.row
+            else:
+                return True
+        return True
+
+    async def _is_awaited(self, parent: Parent) -> bool:
+        journal = Journal(self._storage, parent.instance_id, self._settings)
+        await journal.load()
+        return journal.row is not None and journal.execution == parent.execution and bool(journal.state.open(parent.no))
+
+    async def farewell(self, ended: Row) -> None:
+        """Say once more what an ended instance may have left unsaid, before its row goes: its outcome to its parent,
+        events, terminations. Receivers drop what they know; events are repeated only while they are sure to.
+        """
+        instance = ended.instance
+        recent = instance.completed_at is None or instance.completed_at > self._clock.now() - RECORDS_KEPT_FOR
+        if instance.parent_id is None and not recent:
+            return
+        journal = Journal(self._storage, instance.instance_id, self._settings)
+        await journal.load()
+        if journal.row is None or journal.row.etag != ended.etag:
+            return  # it has changed: the write that this prepares will fail
+        for turn in journal.state.unsettled():
+            for item in outgoing(turn, journal.state, journal.sender, again=True):
+                if isinstance(item, Report):
+                    await self._report(journal.sender, turn, item)
+                elif isinstance(item, Post) and recent and isinstance(item.message, RaiseEvent | Terminate):
+                    await self._mail.send(item.message)
 
     async def _report(self, sender: Sender, turn: Turn, report: Report) -> None:
         parent, completion = report.to, report.completion

@@ -20,11 +20,13 @@ class PayloadDesk:
         self._storage = storage
         self._new_id = new_id
 
-    async def offload(self, owner: str, datum: str | None) -> str | None:
-        """Return the datum as it may travel: itself, or a reference to a payload of `owner` that now holds it."""
+    async def offload(self, owner: str, datum: str | None, payload_id: str | None = None) -> str | None:
+        """Return the datum as it may travel: itself, or a reference to a payload of `owner` that now holds it, under
+        `payload_id` or an id of its own.
+        """
         if datum is None or fits_inline(datum):
             return datum
-        return await self.store(owner, self._new_id(), datum)
+        return await self.store(owner, payload_id or self._new_id(), datum)
 
     async def store(self, owner: str, payload_id: str, text: str) -> str:
         """Store a text under a given id; return the reference."""

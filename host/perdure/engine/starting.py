@@ -1,5 +1,6 @@
 """Starting an instance: insert its row as Pending, then queue its start message.
 
+
 If the process dies between the two, the instance is Pending without a message. Whoever asked for it asks again: a
 client by its own retry, a parent because its turn's message comes again; the row is then found and the message sent.
 """
@@ -11,16 +12,16 @@ from datetime import datetime
 
 from perdure.core.codec import Head, encode_head
 from perdure.core.state import Parent
-from perdure.core.status import ENDED, OrchestrationRuntimeStatus
+from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.engine.clock import Clock, NewId
-from perdure.engine.deleting import delete_instance, finish_deletion
+from perdure.engine.deleting import finish_deletion
 from perdure.errors import InstanceExistsError
 from perdure.storage.protocol import Conflict, Storage
 from perdure.storage.rows import Instance, Row
 
 
 class InstanceIdTaken(InstanceExistsError):
-    """The instance id belongs to another execution, which has not ended."""
+    """The instance id belongs to another execution."""
 
     def __init__(self, row: Row) -> None:
         instance = row.instance
@@ -36,7 +37,7 @@ class Starting:
 
     def __init__(self, storage: Storage, clock: Clock, new_id: NewId) -> None:
         self._storage = storage
-        self._clock = clock
+        self.clock = clock
         self._new_id = new_id
 
     def row(
@@ -52,7 +53,7 @@ class Starting:
         tags: Mapping[str, str] | None = None,
     ) -> Row:
         """Return the row of a new, pending instance."""
-        now = self._clock.now()
+        now = self.clock.now()
         return Row(
             instance=Instance(
                 instance_id=instance_id,
@@ -72,27 +73,24 @@ class Starting:
         )
 
     async def insert(self, row: Row) -> bool:
-        """Insert the row, replacing an instance of the same id that has ended; True if it was inserted now, False if
-        this very execution had been inserted before (`row.etag` is set only if it was inserted now).
+        """Insert the row; True if it was inserted now (`row.etag` is set then), False if this very execution had been
+        inserted before.
 
         Raises:
-            InstanceIdTaken: another execution has the id and has not ended.
+            InstanceIdTaken: another execution has the id, ended or not.
         """
         while True:
             try:
                 row.etag = await self._storage.insert(row)
             except Conflict:
-                pass
+                there = await self._storage.read(row.instance.instance_id)
             else:
                 return True
-            there = await self._storage.read(row.instance.instance_id)
             if there is None:
                 continue
             if there.instance.deleting:
-                await finish_deletion(self._storage, there, keep=row.instance.input)
+                await finish_deletion(self._storage, there)
             elif there.instance.execution_id == row.instance.execution_id:
                 return False
-            elif there.instance.status in ENDED:
-                await delete_instance(self._storage, there, keep=row.instance.input)
             else:
                 raise InstanceIdTaken(there)

@@ -25,6 +25,7 @@ from perdure.core.outbox import execution_of
 from perdure.core.replay import Decision
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.core.termination import termination
+from perdure.engine.deleting import start_input_id
 from perdure.engine.executor import Execution
 from perdure.engine.journal import Change, Columns, Generation, Journal
 from perdure.engine.payloads import PayloadDesk
@@ -233,7 +234,8 @@ async def _offloaded(payloads: PayloadDesk, owner: str, actions: Sequence[Action
             case TaskScheduled() | ContinuedAsNew():
                 light.append(msgspec.structs.replace(action, input=await payloads.offload(owner, action.input)))
             case SubOrchestrationScheduled():
-                datum = await payloads.offload(action.instance_id, action.input)
+                payload_id = start_input_id(action.execution_id)
+                datum = await payloads.offload(action.instance_id, action.input, payload_id)
                 light.append(msgspec.structs.replace(action, input=datum))
             case EventSent():
                 datum = await payloads.offload(action.instance_id, action.data)

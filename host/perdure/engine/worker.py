@@ -74,7 +74,7 @@ class Worker:
         self.mail = Mail(storage, self.queues, self.clock, new_id)
         self.starting = Starting(storage, self.clock, new_id)
         runner = ActivityRunner(registry, self.payloads, self.settings.max_concurrent_activities)
-        dispatch = Dispatch(self.mail, self.payloads, self.starting)
+        dispatch = self.dispatch = Dispatch(storage, self.settings, self.mail, self.payloads, self.starting)
         self._runner = runner
         self._sessions = Sessions(
             Services(
