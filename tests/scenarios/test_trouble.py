@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from perdure.core.codec import encode_message
+from perdure.core.codec import decode_message, encode_message
 from perdure.core.messages import ActivityCall, RaiseEvent, WorkItem
 from perdure.storage.protocol import PayloadMissing
 
@@ -191,7 +191,8 @@ async def test_a_control_message_that_cannot_be_processed_is_parked_and_the_inst
     queue = worker.engine.queues.parked
     instance = await hub.reaches(instance_id, lambda instance: instance.reason is not None)
     assert f"moved to queue '{queue}' (message 'bad')" in instance.reason
-    assert await body_of(hub, queue) == body
+    parked = decode_message(await body_of(hub, queue))
+    assert (parked.id, parked.name, parked.data) == ("bad", "go", "1")
 
     await worker.engine.handle_control(body, "sent-again")
     assert await hub.output(instance_id) == 1

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from perdure.core.data import from_json, to_json
 from perdure.core.failure import Failure, failure_of
 from perdure.core.messages import ActivityCall, Completion
+from perdure.engine.delivery import WorkerStopped
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import ActivityContext, Registry, current_activity
 from perdure.storage.protocol import PayloadMissing
@@ -60,8 +61,10 @@ class ActivityRunner:
                 result = await self._call(context, from_json(text))
                 written = to_json(result, f"the result of activity '{call.name}'")
             except BaseException as error:
-                if self._closed or _is_ours(error):
+                if _is_ours(error):
                     raise
+                if self._closed:
+                    raise WorkerStopped(f"this worker was stopped while activity '{call.name}' ran") from error
                 _log.warning("activity '%s' of instance '%s' failed", call.name, instance_id, exc_info=error)
                 return Completion(call.no, failure=failure_of(error))
         return Completion(call.no, await self._payloads.offload(instance_id, written))

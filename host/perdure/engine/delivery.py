@@ -52,6 +52,10 @@ class Delivery:
         await asyncio.shield(self._outcome)
 
 
+class WorkerStopped(PerdureError):
+    """The worker is shutting down; the message will be delivered to another one."""
+
+
 class AnchorLost(PerdureError):
     """Another session has taken this message over. Leave it alone: it must neither be deleted, because the receipt
     in our hands may be the newest, nor be shown before its invisibility expires, because the other one is at work.

@@ -85,11 +85,11 @@ class Dispatch:
         while there.instance.execution_id != row.instance.execution_id:
             if not await self._is_awaited(child.parent):
                 return False
-            if there.instance.status not in ENDED:
+            if there.instance.status not in ENDED or not await self.farewell(there):
                 failure = Failure("InstanceExistsError", str(InstanceIdTaken(there)))
                 await self._tell(child.parent, Completion(child.action.no, failure=failure))
                 return False
-            if await replace_ended(self._storage, self, there, row):
+            if await replace_ended(self._storage, there, row):
                 return True
             try:
                 await self._starting.insert(row)
@@ -102,26 +102,33 @@ class Dispatch:
     async def _is_awaited(self, parent: Parent) -> bool:
         journal = Journal(self._storage, parent.instance_id, self._settings)
         await journal.load()
-        return journal.row is not None and journal.execution == parent.execution and bool(journal.state.open(parent.no))
+        state = journal.state
+        if journal.row is None or state.ended or journal.execution != parent.execution:
+            return False
+        return state.open(parent.no) is not None
 
-    async def farewell(self, ended: Row) -> None:
+    async def farewell(self, ended: Row) -> bool:
         """Say once more what an ended instance may have left unsaid, before its row goes: its outcome to its parent,
         events, terminations. Receivers drop what they know; events are repeated only while they are sure to.
+
+        Returns False if the row must stay yet: its parent has not taken in the outcome, and would start it again.
         """
         instance = ended.instance
         recent = instance.completed_at is None or instance.completed_at > self._clock.now() - RECORDS_KEPT_FOR
         if instance.parent_id is None and not recent:
-            return
+            return True
         journal = Journal(self._storage, instance.instance_id, self._settings)
         await journal.load()
         if journal.row is None or journal.row.etag != ended.etag:
-            return  # it has changed: the write that this prepares will fail
+            return True  # it has changed: the write that this prepares will fail
         for turn in journal.state.unsettled():
             for item in outgoing(turn, journal.state, journal.sender, again=True):
                 if isinstance(item, Report):
                     await self._report(journal.sender, turn, item)
                 elif isinstance(item, Post) and recent and isinstance(item.message, RaiseEvent | Terminate):
                     await self._mail.send(item.message)
+        parent = journal.sender.parent
+        return parent is None or not await self._is_awaited(parent)
 
     async def _report(self, sender: Sender, turn: Turn, report: Report) -> None:
         parent, completion = report.to, report.completion

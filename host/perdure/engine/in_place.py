@@ -81,7 +81,7 @@ class InPlace:
             self._error = error
         else:
             self._outcomes.append((execution, outcome))
-        del self._running[key]
+        self._running.pop(key, None)
         self._wake()
 
     async def _wait(self, no: int, fire_at: datetime) -> Completion:

@@ -12,6 +12,7 @@ from perdure.core.status import ENDED
 from perdure.engine.deleting import belongings, delete_belongings, delete_instance
 from perdure.engine.dispatch import Dispatch
 from perdure.engine.starting import InstanceIdTaken, Starting
+from perdure.errors import InstanceNotEndedError
 from perdure.storage.protocol import Conflict, Storage
 from perdure.storage.rows import Row
 
@@ -22,7 +23,7 @@ async def insert_or_replace(storage: Storage, starting: Starting, dispatch: Disp
     Returns True if it was inserted now, False if this very execution had been inserted before.
 
     Raises:
-        InstanceIdTaken: another execution has the id and has not ended.
+        InstanceIdTaken: another execution has the id and has not ended, or a parent still waits for its outcome.
     """
     while True:
         try:
@@ -30,13 +31,14 @@ async def insert_or_replace(storage: Storage, starting: Starting, dispatch: Disp
         except InstanceIdTaken as taken:
             if taken.row.instance.status not in ENDED:
                 raise
-            if await replace_ended(storage, dispatch, taken.row, row):
+            if not await dispatch.farewell(taken.row):
+                raise
+            if await replace_ended(storage, taken.row, row):
                 return True
 
 
-async def replace_ended(storage: Storage, dispatch: Dispatch, ended: Row, row: Row) -> bool:
-    """Replace an ended execution; False if somebody else was faster."""
-    await dispatch.farewell(ended)
+async def replace_ended(storage: Storage, ended: Row, row: Row) -> bool:
+    """Replace an ended execution that has said its farewell; False if somebody else was faster."""
     left = await belongings(storage, ended)
     row.etag = ended.etag
     try:
@@ -49,6 +51,15 @@ async def replace_ended(storage: Storage, dispatch: Dispatch, ended: Row, row: R
 
 
 async def purge(storage: Storage, dispatch: Dispatch, ended: Row) -> bool:
-    """Delete an ended instance as read; False if it changed meanwhile and nothing was deleted."""
-    await dispatch.farewell(ended)
+    """Delete an ended instance as read; False if it changed meanwhile and nothing was deleted.
+
+    Raises:
+        InstanceNotEndedError: its parent has not taken in its outcome yet.
+    """
+    if not await dispatch.farewell(ended):
+        instance = ended.instance
+        raise InstanceNotEndedError(
+            f"instance '{instance.instance_id}' ('{instance.name}') has ended, but its parent '{instance.parent_id}' "
+            f"has not taken in its outcome yet: purge it later, or terminate the parent first"
+        )
     return await delete_instance(storage, ended)

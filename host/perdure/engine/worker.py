@@ -14,7 +14,7 @@ from perdure.core.outbox import start_message_id
 from perdure.core.status import ENDED
 from perdure.engine.activities import ActivityRunner
 from perdure.engine.clock import Clock, NewId, SystemClock, new_id
-from perdure.engine.delivery import Delivery, Inbound, ticket
+from perdure.engine.delivery import Delivery, Inbound, WorkerStopped, ticket
 from perdure.engine.dispatch import Dispatch
 from perdure.engine.executor import InProcessExecutor
 from perdure.engine.hub import HubQueues
@@ -28,7 +28,7 @@ from perdure.engine.settings import EngineSettings
 from perdure.engine.starting import Starting
 from perdure.engine.tending import Hold, tend
 from perdure.engine.work import WorkDesk
-from perdure.errors import DataError, PerdureError
+from perdure.errors import DataError
 from perdure.storage.protocol import Conflict, PayloadMissing, Storage, StorageUnavailable
 from perdure.storage.rows import Row, RowUpdate
 
@@ -36,10 +36,6 @@ _FIRST_PATIENCE = 5.0
 _LONGEST_PATIENCE = 120.0
 
 _log = logging.getLogger("perdure.worker")
-
-
-class WorkerStopped(PerdureError):
-    """The worker is shutting down; the message will be delivered to another one."""
 
 
 class Worker:
