@@ -133,6 +133,45 @@ def waiting(context: OrchestrationContext) -> Orchestrator:
     return None
 
 
+def announcing(context: OrchestrationContext) -> Orchestrator:
+    """Sends an event and starts a child in the very turn that continues as new; waits for neither."""
+    count = context.get_input()
+    yield context.call_activity("add", [count, 0])
+    context.send_event("receiving", "news", count)
+    context.call_sub_orchestrator("note", count)
+    if count < 4:
+        context.continue_as_new(count + 1)
+        return None
+    return count
+
+
+def note(context: OrchestrationContext) -> Orchestrator:
+    number = yield context.call_activity("add", [context.get_input(), 0])
+    context.send_event("noting", "news", number)
+
+
+def gathering(context: OrchestrationContext) -> Orchestrator:
+    """Takes one event a generation, five in all."""
+    seen = sorted([*context.get_input(), (yield context.wait_for_external_event("news"))])
+    if len(seen) < 5:
+        context.continue_as_new(seen)
+        return None
+    return seen
+
+
+def collecting(context: OrchestrationContext) -> Orchestrator:
+    """Races each event against a short timer; whichever wins, a new generation begins and no event may get lost."""
+    seen = context.get_input()
+    event = context.wait_for_external_event("item")
+    timer = context.create_timer(timedelta(seconds=2))
+    if (yield context.task_any([event, timer])) is event:
+        seen = sorted([*seen, event.result])
+    if len(seen) < 6:
+        context.continue_as_new(seen)
+        return None
+    return seen
+
+
 STARTS: dict[str, tuple[str, Any, Any]] = {
     "chain": ("chain", None, 15),
     "fan": ("fan", None, 3 * 21 + 3),
@@ -145,11 +184,16 @@ STARTS: dict[str, tuple[str, Any, Any]] = {
     "buffered": ("buffered", [], [0, 1, 2, 3]),
     "large": ("large", "ab", 2 * LARGE),
     "waiting": ("waiting", None, "timed out"),
+    "receiving": ("gathering", [], [0, 1, 2, 3, 4]),
+    "noting": ("gathering", [], [0, 1, 2, 3, 4]),
+    "announcing": ("announcing", 0, 4),
+    "collecting": ("collecting", [], [0, 1, 2, 3, 4, 5]),
 }
 """Instance id -> orchestrator, input, output."""
 
 ORCHESTRATORS = [
     chain, fan, timers, race, parent, eternal, counting, spinning, buffered, retried, large, echo, waiting,
+    announcing, note, gathering, collecting,
 ]  # fmt: skip
 
 

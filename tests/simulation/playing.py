@@ -19,6 +19,7 @@ from tests.simulation.corpus import STARTS, Ledger, registry_of
 from tests.simulation.observer import Observer
 
 SETTINGS = EngineSettings(tail_turns=4, cached_sessions=4, anchor_budget=20, safety_net_delay=15)
+RECEIVERS = ("counting", "receiving", "noting")
 LIMIT = 6_000.0
 
 
@@ -41,10 +42,12 @@ class Play:
 
     async def _clients(self) -> None:
         simulation = self.simulation
-        await self._start("counting")  # an event for an instance that nobody has started is rightly dropped
-        await asyncio.gather(*(self._start(instance_id) for instance_id in STARTS if instance_id != "counting"))
+        # an event for an instance that nobody has started is rightly dropped
+        await asyncio.gather(*(self._start(instance_id) for instance_id in RECEIVERS))
+        await asyncio.gather(*(self._start(instance_id) for instance_id in STARTS if instance_id not in RECEIVERS))
         await self._raise("racing", "go", "v", "e0")
         await asyncio.gather(*(self._raise("buffered", "n", number, f"n{number}") for number in range(4)))
+        await asyncio.gather(*(self._raise("collecting", "item", number, f"i{number}") for number in range(6)))
         while simulation.loop.time() < LIMIT and not await self._quiet():
             await asyncio.sleep(10)
         await self._check()
