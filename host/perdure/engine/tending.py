@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from perdure.engine.delivery import AnchorLost
 from perdure.storage.protocol import Queues, StorageError
@@ -80,14 +80,14 @@ class Hold:
         return self._invisibility / 2
 
 
-async def tend(hold: Hold, work: Awaitable[None], *, retry_after: float = 0) -> None:
-    """Await `work` while the message is held; delete it when `work` returns, show it again after `retry_after` seconds
+async def tend(hold: Hold, work: Callable[[], Awaitable[None]], *, retry_after: float = 0) -> None:
+    """Do `work` while the message is held; delete it when `work` returns, show it again after `retry_after` seconds
     when it raises, and raise the same.
 
     A message that another session has taken over (`AnchorLost`) is left to its invisibility.
     """
     try:
-        await hold.during(work)
+        await hold.during(work())
     except AnchorLost:
         return
     except BaseException:

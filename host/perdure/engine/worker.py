@@ -181,10 +181,9 @@ class Worker:
         sent = await self.mail.send(message, delay=delay)
         if row.etag:
             self._sessions.of(instance.instance_id).adopt_new(row, fresh_at)
-        work = self._offer(message, Delivery(sent.message_id))
         queue = self.mail.queue_of(message)
         hold = Hold(self.storage, queue, sent.message_id, sent.receipt, invisibility=delay)
-        task = asyncio.create_task(tend(hold, work))
+        task = asyncio.create_task(tend(hold, lambda: self._offer(message, Delivery(sent.message_id))))
         self._eager.add(task)
         task.add_done_callback(self._eager_ended)
 

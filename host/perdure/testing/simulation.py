@@ -11,6 +11,7 @@ import contextvars
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from perdure.engine.hub import HubQueues
@@ -236,7 +237,7 @@ class Simulation:
                 messages = []
             self.random.shuffle(messages)
             for message in messages:
-                work = handle(message.body, message.message_id, message.dequeue_count)
+                work = partial(handle, message.body, message.message_id, message.dequeue_count)
                 renewed = self.random.random() >= self.faults.unrenewed
                 hold = Hold(
                     engine.storage,
