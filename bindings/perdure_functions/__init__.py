@@ -9,6 +9,7 @@ from perdure.core.context import OrchestrationContext
 from perdure.core.failure import NonRetryableError, TaskFailedError
 from perdure.core.retry import RetryOptions, RetryPolicy
 from perdure.core.status import OrchestrationRuntimeStatus
+from perdure.core.typed import register_type
 from perdure.engine.registry import ActivityContext, activity_context
 from perdure_functions.app import Blueprint, DFApp, DurableApp
 from perdure_functions.client import DurableFunctionsClient, DurableOrchestrationClient, SyncDurableFunctionsClient
@@ -35,4 +36,5 @@ __all__ = [
     "SyncDurableFunctionsClient",
     "TaskFailedError",
     "activity_context",
+    "register_type",
 ]

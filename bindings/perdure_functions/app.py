@@ -203,7 +203,7 @@ class DFApp(DurableDecorators, func.FunctionApp):
         registry = Registry()
         for durable in self.durable_functions:
             if isinstance(durable, OrchestratorFunction):
-                registry.orchestrators.add(durable.durable_name, durable.function)
+                registry.orchestrators.add(durable.durable_name, durable.function, durable.input_type)
             else:
                 registry.activities.add(durable.durable_name, durable.function)
         self._registry = registry

@@ -10,9 +10,8 @@ import pytest
 from perdure.core.data import INLINE_LIMIT, fits_inline, from_json, payload_of, reference, to_json
 from perdure.core.failure import Failure, NonRetryableError, TaskFailedError, failure_of
 from perdure.core.naming import check_instance_id, check_text, name_of
-from perdure.core.retry import RetryOptions, RetryPolicy, next_wait
 from perdure.errors import DataError
-from tests.core.driving import NOON, timedelta
+from tests.core.driving import NOON
 
 
 def raised(error, cause=None):
@@ -133,37 +132,66 @@ def test_functions_are_named_by_text_or_themselves():
         name_of("x" * 2000, "sub-orchestrator")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        ({"first_retry_interval_in_milliseconds": 0, "max_number_of_attempts": 1}, "first_retry_interval"),
-        ({"first_retry_interval_in_milliseconds": 1, "max_number_of_attempts": 0}, "max_number_of_attempts"),
-        (
-            {"first_retry_interval_in_milliseconds": 1, "max_number_of_attempts": 1, "backoff_coefficient": 0.5},
-            "backoff_coefficient",
-        ),
-    ],
-)
-def test_policies_that_make_no_sense(arguments, told):
-    with pytest.raises(ValueError, match=told):
-        RetryOptions(**arguments)
+class PaymentError(ConnectionError):
+    def __init__(self, message, **attributes):
+        super().__init__(message)
+        vars(self).update(attributes)
 
 
-def test_milliseconds_and_timedeltas_say_the_same():
-    options = RetryOptions(1500, 3, 2.0, 4000, 60_000)
-    assert options.first_retry_interval_in_milliseconds == 1500
-    policy = RetryPolicy(timedelta(seconds=1.5), 3, 2.0, timedelta(seconds=4), timedelta(minutes=1))
-    waits = [
-        next_wait(each, attempts=2, first_began=NOON, now=NOON, failure=Failure("E", "m")) for each in (options, policy)
-    ]
-    assert waits == [timedelta(seconds=3)] * 2
+def described(error):
+    try:
+        raise error
+    except Exception as caught:  # noqa: BLE001 - any error is to be described
+        return failure_of(caught)
 
 
-def test_a_policy_gives_up_when_its_time_is_up_and_never_overflows():
-    policy = RetryPolicy(timedelta(seconds=10), 10_000, 10, retry_timeout=timedelta(days=9999))
-    failure = Failure("E", "m")
-    assert next_wait(policy, attempts=5_000, first_began=NOON, now=NOON, failure=failure) == timedelta(days=3650)
-    short = RetryPolicy(timedelta(seconds=10), 10, retry_timeout=timedelta(seconds=15))
-    assert next_wait(short, attempts=1, first_began=NOON, now=NOON, failure=failure)
-    later = NOON + timedelta(seconds=6)
-    assert next_wait(short, attempts=1, first_began=NOON, now=later, failure=failure) is None
+def test_a_failure_knows_what_its_error_derives_from():
+    error = TaskFailedError("activity 'pay'", described(PaymentError("no")))
+    for kind in (PaymentError, ConnectionError, OSError, Exception, "PaymentError", "OSError"):
+        assert error.is_caused_by(kind)
+    assert error.is_caused_by(f"{__name__}.PaymentError")
+    assert not error.is_caused_by(ValueError)
+    assert not error.is_caused_by("Error")
+
+
+def test_a_failure_carries_the_errors_own_attributes():
+    error = PaymentError("no", code=51, retry=False, who="bank", note=None, rate=0.5, _secret="x", response=object())
+    failure = described(error)
+    assert failure.properties == {"code": 51, "retry": False, "who": "bank", "note": None, "rate": 0.5}
+    assert TaskFailedError("activity 'pay'", failure).properties["code"] == 51
+
+
+def test_attributes_that_cannot_be_stored_are_left_out():
+    failure = described(PaymentError("no", nan=float("nan"), inf=float("-inf"), huge=10**5000, lone="\ud800", ok=1))
+    assert failure.properties == {"lone": "\\ud800", "ok": 1}
+    big = described(PaymentError("no", a="x" * 1_500, b="y" * 1_500, c=1))
+    assert list(big.properties) == ["a"]
+    assert described(StopAsyncIteration()).properties == {}
+
+
+def test_a_failure_of_a_childs_activity_reads_as_one_sentence():
+    inner = TaskFailedError("activity 'pay'", described(PaymentError("no", code=51)))
+    child = TaskFailedError("sub-orchestration 'order'", described(inner))
+    assert str(child) == f"sub-orchestration 'order' failed: activity 'pay' failed: {__name__}.PaymentError: no"
+    assert child.error_type == "perdure.core.failure.TaskFailedError"
+    origin = child.details.inner_failure
+    assert (origin.error_type, origin.message, origin.properties) == (f"{__name__}.PaymentError", "no", {"code": 51})
+    assert "described" in origin.stack_trace
+    assert child.is_caused_by(PaymentError)
+    assert child.details.is_a(PaymentError)
+
+
+def test_causes_are_not_what_the_failure_is():
+    def cause():
+        try:
+            raise KeyError("k")
+        except KeyError as error:
+            raise ValueError("v") from error
+
+    try:
+        cause()
+    except ValueError as caught:
+        failure = failure_of(caught)
+    assert failure.is_a(ValueError)
+    assert not failure.is_a(KeyError)
+    assert failure.is_caused_by(KeyError)

@@ -367,7 +367,7 @@ def test_an_uncaught_failure_fails_the_orchestration_and_tells_its_origin(drive)
     run.start()
     run.turn(failed(0))
     assert run.end.status == "Failed"
-    assert run.output == "perdure.core.failure.TaskFailedError: activity 'pay' failed: ValueError: boom"
+    assert run.output == "activity 'pay' failed: ValueError: boom"
     assert run.end.failure.inner.type == "ValueError"
 
 

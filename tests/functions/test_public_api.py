@@ -29,6 +29,7 @@ NAMES = [
     "SyncDurableFunctionsClient",
     "TaskFailedError",
     "activity_context",
+    "register_type",
 ]
 
 SIGNATURES = {
@@ -65,7 +66,8 @@ SIGNATURES = {
     "PurgeHistoryResult": "(instancesDeleted)",
     "RetryOptions": (
         "(first_retry_interval_in_milliseconds, max_number_of_attempts, backoff_coefficient=1.0, "
-        "max_retry_interval_in_milliseconds=None, retry_timeout_in_milliseconds=None)"
+        "max_retry_interval_in_milliseconds=None, retry_timeout_in_milliseconds=None, jitter=0, non_retryable=(), "
+        "handle=None)"
     ),
 }
 

@@ -13,13 +13,13 @@ from typing import Any, Self
 
 import msgspec
 
-from perdure.client.arguments import aware, checked_tags, instance_query
+from perdure.client.arguments import aware, instance_query
 from perdure.client.purging import Purging, check_purgeable
 from perdure.client.reading import StatusReader
 from perdure.client.status import DurableOrchestrationStatus, PurgeHistoryResult
 from perdure.core.data import to_json
 from perdure.core.messages import RaiseEvent, Resume, Start, Suspend, Terminate
-from perdure.core.naming import check_instance_id, check_text, name_of
+from perdure.core.naming import check_instance_id, check_text, checked_tags, name_of
 from perdure.core.outbox import start_message_id
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
 from perdure.engine.clock import Clock, NewId, SystemClock, new_id

@@ -24,6 +24,9 @@ class TaskScheduled(msgspec.Struct, frozen=True, array_like=True, tag="TaskSched
     name: str
     input: str | None
     placement: Placement = "queue"
+    pinned: bool = False
+    """It must go through the queue."""
+    tags: dict[str, str] = {}
 
 
 class TimerCreated(msgspec.Struct, frozen=True, array_like=True, tag="TimerCreated"):
@@ -49,6 +52,7 @@ class SubOrchestrationScheduled(msgspec.Struct, frozen=True, array_like=True, ta
     execution_id: str
     input: str | None
     version: str | None = None
+    tags: dict[str, str] = {}
 
 
 class EventSent(msgspec.Struct, frozen=True, array_like=True, tag="EventSent"):

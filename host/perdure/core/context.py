@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from perdure.core.actions import (
     ContinuedAsNew,
@@ -18,10 +19,12 @@ from perdure.core.actions import (
 )
 from perdure.core.data import from_json, to_json
 from perdure.core.frame import Frame
-from perdure.core.naming import check_instance_id, check_text, name_of
+from perdure.core.hints import FunctionTypes, Hints, NoTypes, activity_hints, orchestrator_hints
+from perdure.core.naming import check_instance_id, check_text, checked_tags, name_of
 from perdure.core.replay_safe import ReplaySafeLogger
 from perdure.core.retry import RetryPolicy, next_wait
 from perdure.core.tasks import RetryTask, Task, TimedEvent, TimerTask, WhenAll, WhenAny
+from perdure.core.typed import read_as
 
 
 class OrchestrationContext:
@@ -31,20 +34,39 @@ class OrchestrationContext:
     are called; yielding (or awaiting) the task they return waits for its result.
     """
 
-    def __init__(self, frame: Frame, *, name: str, version: str | None, parent_instance_id: str | None) -> None:
+    def __init__(
+        self,
+        frame: Frame,
+        *,
+        name: str,
+        version: str | None,
+        parent_instance_id: str | None,
+        input_type: Any = None,
+        types: FunctionTypes | None = None,
+    ) -> None:
         self.name = name
         """Name of the orchestrator function."""
         self.version = version
         self.parent_instance_id = parent_instance_id
         self._frame = frame
+        self._input_type = input_type
+        self._types: FunctionTypes = types or NoTypes()
         self._uuids = 0
         self._random: random.Random | None = None
 
     # ---- input, time, identity -----------------------------------------------------------------------------
 
-    def get_input(self) -> Any:
-        """Return the orchestration's input."""
-        return from_json(self._frame.input)
+    def get_input(self, expected_type: Any = None) -> Any:
+        """Return the orchestration's input.
+
+        Args:
+            expected_type: what to read it as; by default what the orchestrator's own hints say.
+
+        Raises:
+            DataError: it does not fit.
+        """
+        hint = self._input_type if expected_type is None else expected_type
+        return read_as(self._frame.input, hint, f"the input of orchestration '{self.name}'")
 
     @property
     def instance_id(self) -> str:
@@ -93,22 +115,47 @@ class OrchestrationContext:
     # ---- activities, sub-orchestrations, timers ------------------------------------------------------------
 
     def call_activity(
-        self, name: str | Callable[..., Any], input_: Any = None, *, retry_policy: RetryPolicy | None = None
+        self,
+        name: str | Callable[..., Any],
+        input_: Any = None,
+        *,
+        expected_type: Any = None,
+        return_type: Any = None,
+        retry_policy: RetryPolicy | None = None,
+        tags: Mapping[str, str] | None = None,
+        placement: Literal["queue"] | None = None,
     ) -> Task[Any]:
         """Schedule an activity.
 
         Args:
             name: the activity's name, or the decorated function itself.
             input_: its input, anything that has a JSON form.
+            expected_type: what to read its result as; by default what its own return hint says.
+            return_type: another name of `expected_type`.
             retry_policy: how to retry when it fails; None fails at once.
+            tags: texts for whoever looks at it: they stand in the history, and in the activity's context.
+            placement: "queue" has it always go through the queue, never run in place; for work that is heavy or may
+                end its process.
 
         Raises:
-            DataError: the input has no JSON form.
+            DataError: the input has no JSON form; from the task: the result does not fit the type.
             TaskFailedError: (from the task) the activity failed.
         """
         activity = name_of(name, "activity")
         data = to_json(input_, f"the input of activity '{activity}'")
-        return self._with_retry(retry_policy, lambda: self._await(TaskScheduled(self._frame.number(), activity, data)))
+        checked = checked_tags(tags)
+        if placement not in (None, "queue"):
+            raise ValueError(f"placement is 'queue' or None, not {placement!r}")
+        hint = _first(
+            expected_type, return_type, self._output_hint(name, self._types.activity(activity), activity_hints)
+        )
+        reads = _reads(hint, f"the result of activity '{activity}'")
+
+        def attempt() -> Task[Any]:
+            no = self._frame.number()
+            return self._await(TaskScheduled(no, activity, data, pinned=placement == "queue", tags=checked), reads)
+
+        return self._with_retry(retry_policy, attempt)
 
     def call_activity_with_retry(
         self, name: str | Callable[..., Any], retry_options: RetryPolicy, input_: Any = None
@@ -123,7 +170,10 @@ class OrchestrationContext:
         instance_id: str | None = None,
         version: str | None = None,
         *,
+        expected_type: Any = None,
+        return_type: Any = None,
         retry_policy: RetryPolicy | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Task[Any]:
         """Start another orchestration as a child of this one and wait for its output.
 
@@ -132,7 +182,14 @@ class OrchestrationContext:
             input_: its input, anything that has a JSON form.
             instance_id: id of the child; by default one is derived, the same in every replay.
             version: version that the child starts with.
+            expected_type: what to read its output as; by default what its own return hint says.
+            return_type: another name of `expected_type`.
             retry_policy: how to retry when the child fails; not together with `instance_id`.
+            tags: texts to find the child by and to show with it.
+
+        Raises:
+            DataError: the input has no JSON form; from the task: the output does not fit the type.
+            TaskFailedError: (from the task) the child failed, or was terminated.
         """
         child = name_of(name, "sub-orchestrator")
         data = to_json(input_, f"the input of sub-orchestration '{child}'")
@@ -142,19 +199,24 @@ class OrchestrationContext:
                 raise ValueError(
                     "a retried sub-orchestration can't have a fixed instance_id: each attempt needs its own"
                 )
+        checked = checked_tags(tags)
+        hint = _first(
+            expected_type, return_type, self._output_hint(name, self._types.orchestrator(child), orchestrator_hints)
+        )
+        reads = _reads(hint, f"the output of sub-orchestration '{child}'")
 
         def attempt() -> Task[Any]:
             no = self._frame.number()
-            return self._await(
-                SubOrchestrationScheduled(
-                    no,
-                    child,
-                    instance_id or self._frame.derived_id(f"child/{no}").hex,
-                    self._frame.derived_id(f"execution/{no}").hex,
-                    data,
-                    version,
-                )
+            action = SubOrchestrationScheduled(
+                no,
+                child,
+                instance_id or self._frame.derived_id(f"child/{no}").hex,
+                self._frame.derived_id(f"execution/{no}").hex,
+                data,
+                version,
+                checked,
             )
+            return self._await(action, reads)
 
         return self._with_retry(retry_policy, attempt)
 
@@ -195,18 +257,24 @@ class OrchestrationContext:
 
     # ---- events ----------------------------------------------------------------------------------------------
 
-    def wait_for_external_event(self, name: str, *, timeout: timedelta | None = None) -> Task[Any]:
+    def wait_for_external_event(
+        self, name: str, expected_type: Any = None, *, timeout: timedelta | None = None
+    ) -> Task[Any]:
         """Return a task that completes with the data of the next external event of this name (case is ignored).
 
         Events that came before are buffered, and several waiters are served in order.
 
         Args:
             name: the event's name.
+            expected_type: what to read its data as.
             timeout: give up after this long: the task then raises TimeoutError.
+
+        Raises:
+            DataError: (from the task) the data do not fit the type.
         """
         check_text(name, "an external event's name")
         frame = self._frame
-        task: Task[Any] = Task()
+        task: Task[Any] = Task(reads=_reads(expected_type, f"the data of event '{name}'"))
         frame.wait_for_event(name, task)
         if timeout is None or task.is_completed:
             return task
@@ -244,10 +312,21 @@ class OrchestrationContext:
 
     # ---- shared by the above -------------------------------------------------------------------------------------
 
-    def _await(self, action: TaskScheduled | SubOrchestrationScheduled) -> Task[Any]:
-        task: Task[Any] = Task(action.no)
+    def _await(
+        self, action: TaskScheduled | SubOrchestrationScheduled, reads: Callable[[str | None], Any]
+    ) -> Task[Any]:
+        task: Task[Any] = Task(action.no, reads)
         self._frame.wait_for(action, task)
         return task
+
+    @staticmethod
+    def _output_hint(
+        function: str | Callable[..., Any], known: Hints, read: Callable[[Callable[..., Any]], Hints]
+    ) -> Any:
+        """Return what a function declares to return: as the app knows it by name, or as the function itself says."""
+        if known.output is not None or isinstance(function, str):
+            return known.output
+        return read(function).output
 
     def _with_retry(self, policy: RetryPolicy | None, attempt: Callable[[], Task[Any]]) -> Task[Any]:
         if policy is None:
@@ -256,8 +335,13 @@ class OrchestrationContext:
         began = frame.now
         return RetryTask(
             attempt,
-            lambda attempts, failure: next_wait(
-                policy, attempts=attempts, first_began=began, now=frame.now, failure=failure
+            lambda attempts, error: next_wait(
+                policy,
+                attempts=attempts,
+                first_began=began,
+                now=frame.now,
+                error=error,
+                draw=frame.draw,
             ),
             self.create_timer,
         )
@@ -265,6 +349,14 @@ class OrchestrationContext:
     def _cancel_timer(self, task: TimerTask) -> None:
         if task.id is not None and self._frame.forget(task.id):
             self._frame.ask(TimerCanceled(task.id))
+
+
+def _first(*hints: Any) -> Any:
+    return next((hint for hint in hints if hint is not None), None)
+
+
+def _reads(hint: Any, what: str) -> Callable[[str | None], Any]:
+    return partial(read_as, hint=hint, what=what)
 
 
 def _checked(tasks: Sequence[Task[Any]], caller: str) -> Sequence[Task[Any]]:

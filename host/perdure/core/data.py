@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from perdure.core.typed import described, is_self_describing
 from perdure.errors import DataError
 
 INLINE_LIMIT = 30 * 1024
@@ -21,7 +22,8 @@ _REFERENCE = "@"
 def to_json(value: Any, what: str = "value") -> str:
     """Write `value` as JSON text in ASCII.
 
-    Dataclasses, pydantic models, datetimes, UUIDs, Decimals, enums, bytes and sets are written as pydantic writes them.
+    Dataclasses, pydantic models, datetimes, UUIDs, Decimals, enums, bytes (base64) and sets are written as pydantic
+    writes them, and so are dictionary keys of such types; objects with `to_json` and `from_json` write themselves.
 
     Args:
         value: what to write.
@@ -31,9 +33,34 @@ def to_json(value: Any, what: str = "value") -> str:
         DataError: it has no JSON form (NaN and infinities have none either).
     """
     try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"), default=_rich)
+        return _dumped(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise DataError(f"{what} can't be written as JSON: {error}") from error
+
+
+def _dumped(value: Any) -> str:
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"), default=_rich)
+    except TypeError as error:
+        if not str(error).startswith("keys must be"):
+            raise
+        return json.dumps(_with_written_keys(value), allow_nan=False, separators=(",", ":"), default=_rich)
+
+
+def _with_written_keys(value: Any) -> Any:
+    """Return lists and dictionaries with keys that JSON can hold."""
+    if isinstance(value, dict):
+        return {_written_key(key): _with_written_keys(item) for key, item in value.items()}
+    return [_with_written_keys(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _written_key(key: Any) -> Any:
+    if key is None or isinstance(key, str | int | float):
+        return key
+    written = _rich(key)
+    if not isinstance(written, str):
+        raise TypeError(f"{type(key).__qualname__} can't be the key of a dictionary in JSON")
+    return written
 
 
 def from_json(text: str | None) -> Any:
@@ -57,9 +84,19 @@ def fits_inline(datum: str) -> bool:
 
 
 def _rich(value: Any) -> Any:
+    """Return what JSON can hold of a value that it can't hold as it is."""
+    if is_self_describing(type(value)):
+        return described(value)
     from pydantic_core import PydanticSerializationError, to_jsonable_python
 
     try:
-        return to_jsonable_python(value, inf_nan_mode="constants", bytes_mode="base64")
+        return to_jsonable_python(value, inf_nan_mode="constants", bytes_mode="base64", fallback=_unknown)
     except PydanticSerializationError as error:
         raise TypeError(f"{type(value).__qualname__} has no JSON form") from error
+
+
+def _unknown(value: Any) -> Any:
+    """Write what pydantic does not know, somewhere inside what it does."""
+    if is_self_describing(type(value)):
+        return described(value)
+    raise TypeError(f"{type(value).__qualname__} has no JSON form")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 import traceback
+from typing import Generic
 
 import msgspec
 
@@ -12,7 +15,14 @@ MESSAGE_LIMIT = 4_000
 STACK_LIMIT = 8_000
 """Bytes of JSON that the message and the stack of the outermost failure may take; each inner one may take half as
 many. So a whole chain takes less than 24 KB, and fits into a queue message and a column of 64 KiB of UTF-16."""
+PROPERTIES_LIMIT = 2_000
 _DEPTH_LIMIT = 4
+_BASES_LIMIT = 8
+_TASK_FAILED = "perdure.core.failure.TaskFailedError"
+
+Property = str | int | float | bool | None
+ErrorType = type[BaseException] | str
+"""An exception's class, or its name, qualified or not."""
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True):
@@ -25,19 +35,58 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
     stack: str | None = None
     """The innermost part of the traceback, at most 8,000 characters."""
     inner: Failure | None = None
+    """What caused it."""
     non_retryable: bool = False
+    bases: tuple[str, ...] = ()
+    """Qualified names of the classes that the exception's class derives from, `Exception` and above left out."""
+    properties: dict[str, Property] = {}
+    """The exception's own public attributes that are texts, numbers, truth values or None; at most 2,000 bytes."""
 
     def __str__(self) -> str:
+        if self.type == _TASK_FAILED:  # its message says it all
+            return self.message
         return f"{self.type}: {self.message}" if self.message else self.type
+
+    @property
+    def error_type(self) -> str:
+        """Another name of `type`."""
+        return self.type
+
+    @property
+    def stack_trace(self) -> str | None:
+        """Another name of `stack`."""
+        return self.stack
+
+    @property
+    def inner_failure(self) -> Failure | None:
+        """Another name of `inner`."""
+        return self.inner
+
+    def is_a(self, error: ErrorType) -> bool:
+        """Whether this failure, or that of the task whose failure it passes on, is of the given type or a subclass."""
+        if self.type == _TASK_FAILED and self.inner is not None and self.inner.is_a(error):
+            return True
+        names = (self.type, *self.bases)
+        if isinstance(error, str):
+            return any(error in (name, name.rpartition(".")[2]) for name in names)
+        return error in (Exception, BaseException) or qualified_name(error) in names
+
+    def is_caused_by(self, error: ErrorType) -> bool:
+        """Whether this failure or one that caused it is of the given type or a subclass."""
+        return self.is_a(error) or (self.inner is not None and self.inner.is_caused_by(error))
 
 
 class TaskFailedError(PerdureError):
     """An activity or sub-orchestration failed; raised where the orchestrator awaits it."""
 
-    def __init__(self, what: str, details: Failure) -> None:
+    def __init__(self, what: str, details: Failure, no: int | None = None) -> None:
         super().__init__(f"{what} failed: {details}")
         self.what = what
+        """What failed, such as "activity 'pay'"."""
         self.details = details
+        """The failure, with its inner failures and properties."""
+        self.no = no
+        """Number of the action that failed."""
 
     @property
     def error_type(self) -> str:
@@ -54,15 +103,18 @@ class TaskFailedError(PerdureError):
         """The task's own traceback."""
         return self.details.stack
 
-    def is_caused_by(self, error: type[BaseException] | str) -> bool:
-        """Whether this failure or one that caused it is of the given type (a class or a qualified name)."""
-        name = error if isinstance(error, str) else qualified_name(error)
-        failure: Failure | None = self.details
-        while failure is not None:
-            if name in (failure.type, failure.type.rpartition(".")[2]):
-                return True
-            failure = failure.inner
-        return False
+    @property
+    def properties(self) -> dict[str, Property]:
+        """The exception's own public attributes that are texts, numbers, truth values or None."""
+        return self.details.properties
+
+    def is_caused_by(self, error: ErrorType) -> bool:
+        """Whether this failure or one that caused it is of the given type or a subclass.
+
+        Args:
+            error: the exception's class, or its name, qualified or not.
+        """
+        return self.details.is_caused_by(error)
 
 
 class NonRetryableError(PerdureError):
@@ -87,6 +139,8 @@ def failure_of(error: BaseException) -> Failure:
             stack=_clip_front(link.stack or "", STACK_LIMIT >> depth) or None,
             inner=described,
             non_retryable=link.non_retryable,
+            bases=link.bases,
+            properties=_bounded(link.properties, PROPERTIES_LIMIT >> depth),
         )
     assert described is not None  # noqa: S101 - a chain has at least one link
     return described
@@ -97,12 +151,7 @@ def _chain(error: BaseException | None) -> list[Failure]:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        stack = "".join(traceback.format_tb(error.__traceback__))
-        links.append(
-            Failure(
-                qualified_name(type(error)), _text_of(error), stack, non_retryable=isinstance(error, NonRetryableError)
-            )
-        )
+        links.append(_link(error))
         if isinstance(error, TaskFailedError):
             failure: Failure | None = error.details
             while failure is not None:
@@ -111,6 +160,51 @@ def _chain(error: BaseException | None) -> list[Failure]:
             break
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return links
+
+
+def _link(error: BaseException) -> Failure:
+    return Failure(
+        type=qualified_name(type(error)),
+        message=_text_of(error),
+        stack="".join(traceback.format_tb(error.__traceback__)),
+        non_retryable=isinstance(error, NonRetryableError),
+        bases=tuple(_clip(qualified_name(base), 200) for base in _bases(type(error))[:_BASES_LIMIT]),
+        properties={} if isinstance(error, TaskFailedError) else _properties(error),
+    )
+
+
+def _bases(cls: type) -> list[type]:
+    above = (Exception, BaseException, object, Generic)
+    return [base for base in cls.__mro__[1:] if base not in above]
+
+
+def _properties(error: BaseException) -> dict[str, Property]:
+    try:
+        attributes = dict(vars(error))
+    except TypeError:
+        return {}
+    return {
+        name: value
+        for name, value in attributes.items()
+        if isinstance(name, str)
+        and not name.startswith("_")
+        and (value is None or type(value) in (str, int, float, bool))
+        and value not in (math.inf, -math.inf)
+        and value == value  # noqa: PLR0124 - NaN has no JSON form
+    }
+
+
+def _bounded(properties: dict[str, Property], limit: int) -> dict[str, Property]:
+    kept: dict[str, Property] = {}
+    for name, value in properties.items():
+        try:
+            limit -= len(json.dumps({_storable(name): value}))
+        except ValueError:  # an int with more digits than Python writes
+            continue
+        if limit < 0:
+            break
+        kept[_storable(name)] = _storable(value) if isinstance(value, str) else value
+    return kept
 
 
 def _text_of(error: BaseException) -> str:

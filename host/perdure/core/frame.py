@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from perdure.core.actions import Action, Awaited, ContinuedAsNew
-from perdure.core.data import from_json
 from perdure.core.history import EventRaised
 from perdure.core.tasks import Task
 
@@ -65,13 +64,17 @@ class Frame:
         """Complete `task` with the next event of this name: a buffered one, or one still to come."""
         key = name.casefold()
         if self._buffered[key]:
-            task._succeed(from_json(self._buffered[key].popleft()[2]))
+            task._receive(self._buffered[key].popleft()[2])
         else:
             self._waiting[key].append(task)
 
     def forget_event(self, name: str, task: Task[Any]) -> None:
         """Stop waiting for an event."""
         self._waiting[name.casefold()].remove(task)
+
+    def draw(self) -> float:
+        """Return a number from 0 to 1 that depends on this generation and the next action number only."""
+        return self.derived_id(f"draw/{self._next_no}").int / 2**128
 
     # ---- what replay tells it --------------------------------------------------------------------------------------
 
@@ -92,7 +95,7 @@ class Frame:
         """Hand an event to the first waiter of its name, or buffer it."""
         key = event.name.casefold()
         if self._waiting[key]:
-            self._waiting[key].popleft()._succeed(from_json(data))
+            self._waiting[key].popleft()._receive(data)
         else:
             self._events += 1
             self._buffered[key].append((self._events, event, data))

@@ -90,6 +90,7 @@ class ActivityCall(msgspec.Struct, frozen=True, array_like=True):
     no: int
     name: str
     input: str | None
+    tags: dict[str, str] = {}
 
 
 class WorkItem(msgspec.Struct, frozen=True, array_like=True, kw_only=True, tag="work"):

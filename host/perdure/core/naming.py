@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 INSTANCE_ID_LIMIT = 256
+TAGS_LIMIT = 8_000
+"""Characters that all tags of an instance or activity may have together."""
 
 
 def check_instance_id(instance_id: object) -> str:
@@ -28,6 +30,15 @@ def check_text(text: object, what: str, limit: int = 1_000) -> str:
     except UnicodeEncodeError:
         raise ValueError(f"{what} holds a lone surrogate, which is no character: {text!a}") from None
     return text
+
+
+def checked_tags(tags: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the tags if they can be stored. Raises TypeError for what is no text, ValueError for too much of it."""
+    checked = {check_text(key, "a tag"): check_text(value, f"tag '{key}'") for key, value in (tags or {}).items()}
+    size = sum(len(key) + len(value) for key, value in checked.items())
+    if size > TAGS_LIMIT:
+        raise ValueError(f"the tags have {size} characters in all: {TAGS_LIMIT} are allowed")
+    return checked
 
 
 def name_of(function: str | Callable[..., Any], what: str) -> str:

@@ -28,9 +28,10 @@ from perdure.core.actions import (
     TimerCreated,
 )
 from perdure.core.context import OrchestrationContext
-from perdure.core.data import from_json, payload_of, to_json
+from perdure.core.data import payload_of, to_json
 from perdure.core.failure import Failure, TaskFailedError, failure_of
 from perdure.core.frame import Frame
+from perdure.core.hints import FunctionTypes, orchestrator_hints
 from perdure.core.history import (
     Event,
     EventRaised,
@@ -78,10 +79,17 @@ class Orchestration:
         input_: str | None = None,
         parent_instance_id: str | None = None,
         suspended: bool = False,
+        input_type: Any = None,
+        types: FunctionTypes | None = None,
     ) -> None:
         self._frame = Frame(instance_id=instance_id, execution=execution, input_=input_)
         self._context = OrchestrationContext(
-            self._frame, name=name, version=version, parent_instance_id=parent_instance_id
+            self._frame,
+            name=name,
+            version=version,
+            parent_instance_id=parent_instance_id,
+            input_type=orchestrator_hints(function, input_type).input,
+            types=types,
         )
         self._function = function
         self._stack: Any = None
@@ -141,7 +149,7 @@ class Orchestration:
             case ExecutionStarted():
                 self._start(payloads)
             case TaskCompleted(no, result) | SubOrchestrationCompleted(no, result):
-                self._complete(no, from_json(_resolved(result, payloads)))
+                self._complete(no, _resolved(result, payloads))
             case TaskFailed(no, failure):
                 self._fail(no, "activity", failure)
             case SubOrchestrationFailed(no, failure):
@@ -180,17 +188,17 @@ class Orchestration:
         else:
             self._finish(value=outcome)
 
-    def _complete(self, no: int, value: Any) -> None:
+    def _complete(self, no: int, text: str | None) -> None:
         task = self._frame.close(no)
         if task is not None:
-            task._succeed(value)
+            task._receive(text)
 
     def _fail(self, no: int, kind: str, failure: Failure) -> None:
         task = self._frame.close(no)
         if task is not None:
             action = self._frame.scheduled.get(no)
             name = action.name if isinstance(action, TaskScheduled | SubOrchestrationScheduled) else f"#{no}"
-            task._fail(TaskFailedError(f"{kind} '{name}'", failure))
+            task._fail(TaskFailedError(f"{kind} '{name}'", failure, no))
 
     def _go_on(self) -> None:
         """Run the function until it waits for something that has not happened."""

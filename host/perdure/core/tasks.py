@@ -10,7 +10,9 @@ from datetime import timedelta
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
-from perdure.core.failure import Failure, TaskFailedError
+from perdure.core.data import from_json
+from perdure.core.failure import TaskFailedError
+from perdure.errors import DataError
 
 T = TypeVar("T")
 
@@ -26,10 +28,11 @@ class TaskState(Enum):
 class Task(Generic[T]):
     """Something an orchestration waits for: `result = yield task` or `result = await task`."""
 
-    def __init__(self, no: int | None = None) -> None:
+    def __init__(self, no: int | None = None, reads: Callable[[str | None], Any] = from_json) -> None:
         self.id = no
         """Number of the action behind it, unique within a generation; None for composite tasks."""
         self.state = TaskState.RUNNING
+        self._reads = reads
         self._value: T | None = None
         self._error: Exception | None = None
         self._parents: list[_Composite[Any]] = []
@@ -72,6 +75,15 @@ class Task(Generic[T]):
 
     def __iter__(self) -> Generator[Task[T], None, T]:
         return self.__await__()
+
+    def _receive(self, text: str | None) -> None:
+        """Succeed with what the text reads as; fail if it can't be read as that."""
+        try:
+            value = self._reads(text)
+        except DataError as error:
+            self._fail(error)
+        else:
+            self._succeed(value)
 
     def _succeed(self, value: T) -> None:
         self._finish(TaskState.SUCCEEDED, value, None)
@@ -116,6 +128,14 @@ class _Composite(Task[T]):
     def _child_finished(self, child: Task[Any]) -> None:
         raise NotImplementedError
 
+    def _follow(self, child: Task[T]) -> None:
+        """End as a child has ended."""
+        error = child.get_exception()
+        if error is None:
+            self._succeed(child.get_result())
+        else:
+            self._fail(error)
+
 
 class WhenAll(_Composite[list[Any]]):
     """Completes with the results in the order of the tasks; fails as soon as one of them fails."""
@@ -157,7 +177,7 @@ class RetryTask(_Composite[Any]):
     def __init__(
         self,
         attempt: Callable[[], Task[Any]],
-        wait: Callable[[int, Failure], timedelta | None],
+        wait: Callable[[int, TaskFailedError], timedelta | None],
         timer: Callable[[timedelta], Task[None]],
     ) -> None:
         super().__init__()
@@ -180,7 +200,7 @@ class RetryTask(_Composite[Any]):
         elif error is None:
             self._succeed(child.get_result())
         else:
-            wait = self._wait(self._attempts, error.details) if isinstance(error, TaskFailedError) else None
+            wait = self._wait(self._attempts, error) if isinstance(error, TaskFailedError) else None
             if wait is None:
                 self._fail(error)
             else:
@@ -204,7 +224,7 @@ class TimedEvent(_Composite[Any]):
         if child is self._event:
             if not self._timer.is_completed:
                 self._timer.cancel()
-            self._succeed(child.get_result())
+            self._follow(child)
         else:
             self._give_up()
             self._fail(TimeoutError(f"external event '{self._name}' did not arrive in time"))

@@ -8,9 +8,10 @@ import inspect
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
-from perdure.core.data import from_json, to_json
+from perdure.core.data import to_json
 from perdure.core.failure import Failure, failure_of
 from perdure.core.messages import ActivityCall, Completion
+from perdure.core.typed import read_as
 from perdure.engine.delivery import WorkerStopped
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import ActivityContext, Registry, current_activity
@@ -51,14 +52,16 @@ class ActivityRunner:
         Raises:
             StorageUnavailable: its input or result can't be moved; run it again later.
         """
-        context = ActivityContext(instance_id, execution, call.no, call.name)
+        context = ActivityContext(instance_id, execution, call.no, call.name, call.tags)
         async with self._slots:
             try:
                 text = await self._payloads.text(instance_id, call.input)
             except PayloadMissing as missing:
                 return Completion(call.no, failure=failure_of(missing))
             try:
-                result = await self._call(context, from_json(text))
+                hint = self._registry.activities.hints(call.name).input
+                value = read_as(text, hint, f"the input of activity '{call.name}'")
+                result = await self._call(context, value)
                 written = to_json(result, f"the result of activity '{call.name}'")
             except BaseException as error:
                 if _is_ours(error):

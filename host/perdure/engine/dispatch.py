@@ -66,6 +66,7 @@ class Dispatch:
             input_=action.input,
             version=action.version,
             parent=child.parent,
+            tags=action.tags,
         )
         try:
             await self._starting.insert(row)

@@ -60,6 +60,8 @@ class InProcessExecutor:
             input_=instance.input,
             parent_instance_id=instance.parent_id,
             suspended=suspended,
+            input_type=self._registry.orchestrators.hints(instance.name).input,
+            types=self._registry,
         )
         opened = _InProcess(orchestration, self._payloads, instance)
         await opened.replay(turns)

@@ -44,7 +44,7 @@ def place(actions: Sequence[Action], situation: Situation) -> list[Action]:
     placed: list[Action] = []
     for action in actions:
         where: Placement = "queue"
-        if isinstance(action, TaskScheduled) and lone and in_time and situation.activities_free:
+        if isinstance(action, TaskScheduled) and lone and in_time and situation.activities_free and not action.pinned:
             where = "here"
         if isinstance(action, TimerCreated) and in_time and action.no not in canceled:
             wait = action.fire_at - situation.now

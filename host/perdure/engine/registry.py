@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from perdure.core.hints import Hints, activity_hints, orchestrator_hints
 from perdure.core.replay import OrchestratorFunction
 from perdure.errors import PerdureError, UnknownFunctionError
+
+_log = logging.getLogger("perdure.functions")
 
 F = TypeVar("F")
 
@@ -21,6 +25,8 @@ class ActivityContext:
     execution: str
     no: int
     name: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """What the orchestrator gave the call."""
 
     @property
     def idempotency_key(self) -> str:
@@ -47,19 +53,33 @@ class DuplicateFunctionError(PerdureError):
 
 
 class _Named(Generic[F]):
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, hints: Callable[[F, Any], Hints]) -> None:
         self._kind = kind
+        self._read_hints = hints
         self._functions: dict[str, F] = {}
+        self._hints: dict[str, Hints] = {}
         self._folded: dict[str, str] = {}
 
-    def add(self, name: str, function: F) -> None:
-        """Register a function. Raises DuplicateFunctionError if the name, whatever its case, is taken."""
+    def add(self, name: str, function: F, input_type: Any = None) -> None:
+        """Register a function; hints of its that can't be used are named in a warning.
+
+        Args:
+            name: what it is called by.
+            function: the function.
+            input_type: what its input is to be read as, if its own hints don't say.
+
+        Raises:
+            DuplicateFunctionError: the name, whatever its case, is taken.
+        """
         taken = self._folded.setdefault(name.casefold(), name)
         if name in self._functions or taken != name:
             raise DuplicateFunctionError(
                 f"two {self._kind} functions are named '{name}'" + (f" and '{taken}'" if taken != name else "")
             )
         self._functions[name] = function
+        hints = self._hints[name] = self._read_hints(function, input_type)
+        for problem in hints.problems:
+            _log.warning("%s '%s': %s. It receives plain JSON there.", self._kind, name, problem)
 
     def get(self, name: str) -> F:
         """Return the function of this name (case is ignored). Raises UnknownFunctionError."""
@@ -68,6 +88,10 @@ class _Named(Generic[F]):
             known = ", ".join(f"'{each}'" for each in sorted(self._functions)) or "none"
             raise UnknownFunctionError(f"no {self._kind} function is named '{name}'; this app has: {known}")
         return function
+
+    def hints(self, name: str) -> Hints:
+        """Return the types that the function of this name declares; none if there is no such function."""
+        return self._hints.get(name) or self._hints.get(self._folded.get(name.casefold(), "")) or Hints()
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.casefold() in self._folded
@@ -82,5 +106,13 @@ class Registry:
     """The functions of an app."""
 
     def __init__(self) -> None:
-        self.orchestrators: _Named[OrchestratorFunction] = _Named("orchestrator")
-        self.activities: _Named[ActivityFunction] = _Named("activity")
+        self.orchestrators: _Named[OrchestratorFunction] = _Named("orchestrator", orchestrator_hints)
+        self.activities: _Named[ActivityFunction] = _Named("activity", lambda function, _: activity_hints(function))
+
+    def activity(self, name: str) -> Hints:
+        """Return the types that an activity declares."""
+        return self.activities.hints(name)
+
+    def orchestrator(self, name: str) -> Hints:
+        """Return the types that an orchestrator declares."""
+        return self.orchestrators.hints(name)
