@@ -155,7 +155,7 @@ def test_a_failure_knows_what_its_error_derives_from():
 
 
 def test_a_failure_carries_the_errors_own_attributes():
-    error = PaymentError("no", code=51, retry=False, who="bank", note=None, rate=0.5, _secret="x", response=object())
+    error = PaymentError("no", code=51, retry=False, who="bank", note=None, rate=0.5, _hidden="x", response=object())
     failure = described(error)
     assert failure.properties == {"code": 51, "retry": False, "who": "bank", "note": None, "rate": 0.5}
     assert TaskFailedError("activity 'pay'", failure).properties["code"] == 51

@@ -24,6 +24,7 @@ from perdure.core.history import (
     Event,
     EventRaised,
     ExecutionResumed,
+    ExecutionRewound,
     ExecutionStarted,
     ExecutionSuspended,
     ExecutionTerminated,
@@ -113,7 +114,7 @@ class _View:
                 return {"TimerId": event.no, "FireAt": due, "ScheduledTime": time_text(scheduled_at)}
             case EventRaised():
                 return {"Name": event.name, "Input": event.data}
-            case ExecutionTerminated() | ExecutionSuspended() | ExecutionResumed():
+            case ExecutionTerminated() | ExecutionSuspended() | ExecutionResumed() | ExecutionRewound():
                 return {"Reason": event.reason}
             case _:
                 assert_never(event)

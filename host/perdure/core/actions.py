@@ -86,6 +86,8 @@ class OrchestrationCompleted(msgspec.Struct, frozen=True, array_like=True, tag="
     status: OrchestrationRuntimeStatus
     output: str | None
     failure: Failure | None = None
+    causes: list[int] = []
+    """The actions whose failures its error comes from."""
 
 
 Action = (

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from perdure.core.actions import Action, Awaited, ContinuedAsNew
+import msgspec
+
+from perdure.core.actions import Action, Awaited, ContinuedAsNew, SubOrchestrationScheduled
 from perdure.core.history import EventRaised
 from perdure.core.tasks import Task
 
@@ -99,6 +102,17 @@ class Frame:
         else:
             self._events += 1
             self._buffered[key].append((self._events, event, data))
+
+    def renew(self, numbers: Sequence[int], next_no: int) -> None:
+        """Ask anew for open actions, under numbers from `next_no` on."""
+        self._next_no = max(self._next_no, next_no)
+        for old in numbers:
+            task = self._open.pop(old)
+            action = msgspec.structs.replace(self.scheduled[old], no=self.number())
+            if not isinstance(action, SubOrchestrationScheduled):
+                action = msgspec.structs.replace(action, placement="queue")
+            task._renew(action.no)
+            self.wait_for(action, task)
 
     def stop_waiting(self) -> None:
         """The function has ended: events that still come are for the next generation."""

@@ -77,6 +77,17 @@ class ExecutionResumed(msgspec.Struct, frozen=True, array_like=True, tag="Execut
     reason: str
 
 
+class ExecutionRewound(msgspec.Struct, frozen=True, array_like=True, tag="ExecutionRewound"):
+    """Somebody had the failed orchestration go back to before what failed it. `id` is the message's."""
+
+    id: str
+    reason: str
+    next_no: int
+    """The first action number that the history cut off did not use."""
+    renewed: list[int]
+    """The actions that are asked for anew, in this order, under numbers from `next_no` on."""
+
+
 Event = (
     ExecutionStarted
     | TaskCompleted
@@ -88,6 +99,7 @@ Event = (
     | ExecutionTerminated
     | ExecutionSuspended
     | ExecutionResumed
+    | ExecutionRewound
 )
 
 Outcome = TaskCompleted | TaskFailed | TimerFired | SubOrchestrationCompleted | SubOrchestrationFailed

@@ -29,6 +29,7 @@ from perdure.core.messages import (
     ControlMessage,
     RaiseEvent,
     Resume,
+    Rewind,
     Start,
     Suspend,
     Terminate,
@@ -48,6 +49,8 @@ class Verdict(Enum):
     """Another copy of it is in this very batch: acknowledge it after that one's commit."""
     IRRELEVANT = auto()
     """Nothing will ever come of it. To be believed only on state read after the message arrived."""
+    ADOPT = auto()
+    """Its parent has been rewound and waits for it under another number."""
     EARLY = auto()
     """Its time has not come: put it back."""
 
@@ -69,6 +72,7 @@ class Circumstances(msgspec.Struct, frozen=True):
     pending: bool
     start_at: datetime | None
     now: datetime
+    failed: bool = False
 
 
 def take_in(
@@ -111,6 +115,8 @@ class _Taking:
 
     def _judge_news(self, message: ControlMessage) -> Verdict:
         its = self._circumstances
+        if isinstance(message, Rewind):
+            return self._rewind(message)
         if self._state.ended:
             return Verdict.IRRELEVANT
         if isinstance(message, Terminate):
@@ -137,6 +143,13 @@ class _Taking:
                 return Verdict.CONSUME
             case _:
                 assert_never(message)
+
+    def _rewind(self, message: Rewind) -> Verdict:
+        if message.execution_id != self._circumstances.execution_id:
+            return Verdict.IRRELEVANT
+        if self._circumstances.failed:
+            return Verdict.CONSUME
+        return Verdict.IRRELEVANT if message.parent is None else Verdict.ADOPT
 
     def _terminate(self, message: Terminate) -> Verdict:
         if message.execution_id not in (None, self._circumstances.execution_id):

@@ -12,6 +12,7 @@ from datetime import datetime
 import msgspec
 
 from perdure.core.failure import Failure
+from perdure.core.state import Parent
 
 
 class _Control(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -81,7 +82,19 @@ class Resume(_Control, frozen=True, array_like=True, kw_only=True, tag="resume")
     reason: str
 
 
-ControlMessage = Start | Completions | TimerDue | RaiseEvent | Terminate | Suspend | Resume
+class Rewind(_Control, frozen=True, array_like=True, kw_only=True, tag="rewind"):
+    """If the execution has failed, have it go back to before what failed it, and on from there.
+
+    A parent that is rewound sends it to its children: whatever has become of such a child, it answers to `parent` from
+    now on.
+    """
+
+    execution_id: str
+    reason: str
+    parent: Parent | None = None
+
+
+ControlMessage = Start | Completions | TimerDue | RaiseEvent | Terminate | Suspend | Resume | Rewind
 
 
 class ActivityCall(msgspec.Struct, frozen=True, array_like=True):

@@ -36,6 +36,7 @@ from perdure.core.history import (
     Event,
     EventRaised,
     ExecutionResumed,
+    ExecutionRewound,
     ExecutionStarted,
     ExecutionSuspended,
     ExecutionTerminated,
@@ -49,6 +50,8 @@ from perdure.core.history import (
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.core.tasks import Task
 from perdure.errors import DataError, NonDeterminismError
+
+_UNAFFECTED_BY_PAUSES = ExecutionSuspended | ExecutionResumed | ExecutionTerminated | ExecutionRewound
 
 OrchestratorFunction = Callable[..., Any]
 """A generator function, an `async def` function or a plain one, of `(context)` or `(context, input)`."""
@@ -139,10 +142,10 @@ class Orchestration:
             self._apply(event, payloads)
         return self._frame.take_actions()
 
-    def _apply(self, event: Event, payloads: Mapping[str, str]) -> None:
+    def _apply(self, event: Event, payloads: Mapping[str, str]) -> None:  # noqa: PLR0912 - a case for each event
         if self._ended and not isinstance(event, EventRaised):
             return
-        if self._suspended and not isinstance(event, ExecutionSuspended | ExecutionResumed | ExecutionTerminated):
+        if self._suspended and not isinstance(event, _UNAFFECTED_BY_PAUSES):
             self._paused.append((event, payloads))
             return
         match event:
@@ -160,6 +163,8 @@ class Orchestration:
                 self._frame.event_raised(event, _resolved(event.data, payloads))
             case ExecutionTerminated():
                 self._ended = True  # decided without the orchestrator: see core/termination.py
+            case ExecutionRewound():
+                self._frame.renew(event.renewed, event.next_no)
             case ExecutionSuspended():
                 self._suspended = True
             case ExecutionResumed():
@@ -237,7 +242,8 @@ class Orchestration:
             self._end(OrchestrationCompleted(OrchestrationRuntimeStatus.Completed, output))
         else:
             failure = failure_of(error)
-            self._end(OrchestrationCompleted(OrchestrationRuntimeStatus.Failed, to_json(str(failure)), failure))
+            status = OrchestrationRuntimeStatus.Failed
+            self._end(OrchestrationCompleted(status, to_json(str(failure)), failure, _causes(error)))
 
     def _end(self, action: ContinuedAsNew | OrchestrationCompleted) -> None:
         self._ended = True
@@ -266,6 +272,26 @@ class Orchestration:
     def _fired(self, event: Event) -> TimerCreated | None:
         action = self._frame.scheduled.get(event.no) if isinstance(event, TimerFired) else None
         return action if isinstance(action, TimerCreated) else None
+
+
+def _causes(error: BaseException) -> list[int]:
+    """Return the actions whose failures an error comes from: it may have been raised for one, or while one was being
+    handled, or be a group of such errors.
+    """
+    causes: list[int] = []
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, TaskFailedError) and each.no is not None:
+            causes.append(each.no)
+        waiting += [each.__cause__, each.__context__]
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
+    return sorted(set(causes))
 
 
 def _resolved(datum: str | None, payloads: Mapping[str, str]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -24,6 +24,7 @@ from perdure.core.history import (
     Event,
     EventRaised,
     ExecutionResumed,
+    ExecutionRewound,
     ExecutionSuspended,
     SubOrchestrationCompleted,
     SubOrchestrationFailed,
@@ -94,6 +95,9 @@ class State:
                 event, TaskCompleted | TaskFailed | TimerFired | SubOrchestrationCompleted | SubOrchestrationFailed
             ):
                 self._open.pop(event.no, None)
+            elif isinstance(event, ExecutionRewound):
+                for no in event.renewed:
+                    self._open.pop(no, None)
         for action in turn.actions:
             match action:
                 case TaskScheduled() | TimerCreated() | SubOrchestrationScheduled():
@@ -105,6 +109,16 @@ class State:
                 case EventSent() | ChildTerminated() | ContinuedAsNew():
                     pass
 
+    def with_history(self, turns: Sequence[Turn]) -> State:
+        """Return the state of the same generation with another history; it has not ended."""
+        return State(
+            generation=self.generation,
+            carried=self.carried,
+            waiting_events=self.waiting_events,
+            suspended=self.began_suspended,
+            turns=turns,
+        )
+
     @property
     def started(self) -> bool:
         """Whether this generation has had a turn with its orchestrator."""
@@ -114,6 +128,11 @@ class State:
         """Return whether the orchestration is paused once it has taken in these events."""
         switches = [event for event in events if isinstance(event, ExecutionSuspended | ExecutionResumed)]
         return isinstance(switches[-1], ExecutionSuspended) if switches else self.suspended
+
+    @property
+    def awaited(self) -> Mapping[int, Awaited]:
+        """The actions of this generation whose outcome is still awaited, by number."""
+        return self._open
 
     def open(self, no: int) -> Awaited | None:
         """Return action `no` of this generation if its outcome is still awaited."""
@@ -189,9 +208,8 @@ class State:
 
 def _record(turn: Turn, *, has_sends: bool) -> Turn:
     """Strip a turn, or a record that was made of one, to what must be known of it once its generation is over."""
-    raised = [
-        event.id for event in turn.events if isinstance(event, EventRaised | ExecutionSuspended | ExecutionResumed)
-    ]
+    told = EventRaised | ExecutionSuspended | ExecutionResumed | ExecutionRewound
+    raised = [event.id for event in turn.events if isinstance(event, told)]
     events: list[Event] = [EventRaised(message_id, "", None) for message_id in raised]
     consumed = [message_id for message_id in turn.consumed if message_id in raised]
     actions: list[Action] = []

@@ -76,6 +76,12 @@ class Task(Generic[T]):
     def __iter__(self) -> Generator[Task[T], None, T]:
         return self.__await__()
 
+    def _renew(self, no: int) -> None:
+        """The action behind it is asked for anew, under another number."""
+        self.id = no
+        for parent in self._parents:
+            parent._child_renewed()
+
     def _receive(self, text: str | None) -> None:
         """Succeed with what the text reads as; fail if it can't be read as that."""
         try:
@@ -127,6 +133,9 @@ class _Composite(Task[T]):
 
     def _child_finished(self, child: Task[Any]) -> None:
         raise NotImplementedError
+
+    def _child_renewed(self) -> None:
+        """A child is asked for anew, after a rewind."""
 
     def _follow(self, child: Task[T]) -> None:
         """End as a child has ended."""
@@ -186,6 +195,9 @@ class RetryTask(_Composite[Any]):
         self._timer = timer
         self._attempts = 0
         self._begin()
+
+    def _child_renewed(self) -> None:
+        self._attempts = 1  # what comes after a rewind is a new round
 
     def _begin(self) -> None:
         self._attempts += 1

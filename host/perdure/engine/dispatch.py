@@ -10,7 +10,7 @@ from typing import assert_never
 
 from perdure.core.failure import Failure
 from perdure.core.history import Turn
-from perdure.core.messages import Completion, Completions, RaiseEvent, Start, Terminate
+from perdure.core.messages import Completion, Completions, RaiseEvent, Rewind, Start, Terminate
 from perdure.core.outbox import Child, Post, Report, Sender, outcome_message_id, outgoing, start_message_id
 from perdure.core.state import RECORDS_KEPT_FOR, Parent, State
 from perdure.core.status import ENDED
@@ -69,12 +69,34 @@ class Dispatch:
             tags=action.tags,
         )
         try:
-            await self._starting.insert(row)
+            if await self._starting.insert(row) is not None:
+                await self._remind_child(child)
         except InstanceIdTaken as taken:
             if not await self._take_place(taken, row, child):
                 return
         message_id = start_message_id(action.execution_id)
         await self._mail.send(Start(to=action.instance_id, id=message_id, execution_id=action.execution_id))
+
+    async def _remind_child(self, child: Child) -> None:
+        """Tell a child that had been started before whom it answers to now, if its parent has been rewound since; what
+        made it fail is then to be tried again, too.
+        """
+        action = child.action
+        journal = Journal(self._storage, action.instance_id, self._settings)
+        await journal.load()
+        if journal.row is None or journal.sender.parent == child.parent or not await self._is_awaited(child.parent):
+            return
+        reason = f"its parent '{child.parent.instance_id}' has been rewound"
+        message_id = f"{child.parent.execution}/rewind/{action.no}"
+        await self._mail.send(
+            Rewind(
+                to=action.instance_id,
+                id=message_id,
+                execution_id=action.execution_id,
+                reason=reason,
+                parent=child.parent,
+            )
+        )
 
     async def _take_place(self, taken: InstanceIdTaken, row: Row, child: Child) -> bool:
         """Start a child whose id another execution has: in its place if that has ended. False if it can't be, and its
@@ -130,6 +152,13 @@ class Dispatch:
                     await self._mail.send(item.message)
         parent = journal.sender.parent
         return parent is None or not await self._is_awaited(parent)
+
+    async def report(self, state: State, sender: Sender) -> None:
+        """Tell the parent once more how an ended instance has ended."""
+        for turn in state.turns:
+            for item in outgoing(turn, state, sender, again=True):
+                if isinstance(item, Report):
+                    await self._report(sender, turn, item)
 
     async def _report(self, sender: Sender, turn: Turn, report: Report) -> None:
         parent, completion = report.to, report.completion

@@ -37,6 +37,9 @@ def garbage_of(journal: Journal, change: Change) -> Garbage:
         return Garbage()
     data = [] if change.columns.custom_status is UNSET else [journal.instance.custom_status]
     generation = change.generation
+    if change.history is not None and generation is None:
+        kept_segments = journal.segments_within(len(change.history))
+        return Garbage(_payloads(data), [name for name in journal.segments if name not in kept_segments])
     if generation is None:
         return Garbage(payloads=_payloads(data))
     data.append(journal.instance.input)

@@ -7,6 +7,7 @@ clean-up of the instance removes); after it everything has.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -23,7 +24,7 @@ from perdure.core.codec import (
 )
 from perdure.core.history import EventRaised, Turn
 from perdure.core.outbox import Sender, execution_of
-from perdure.core.state import State
+from perdure.core.state import Parent, State
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
 from perdure.engine.delivery import ticket
 from perdure.engine.settings import EngineSettings
@@ -63,6 +64,10 @@ class Change(msgspec.Struct, kw_only=True):
     """The turn to add: to the present generation, or to the next one if the commit begins it."""
     columns: Columns
     generation: Generation | None = None
+    history: list[Turn] | None = None
+    """What the history is from now on, before `turn`: it is cut after so many turns. None leaves it as it is."""
+    parent: Parent | None = None
+    """Who is told the outcome from now on, if somebody else is."""
 
 
 class Journal:
@@ -164,6 +169,8 @@ class Journal:
         entry = encode_turns([change.turn]) if change.turn is not None else None
         if change.generation is not None:
             await self._begin_generation(row, change, change.generation, entry)
+        elif change.history is not None or change.parent is not None:
+            await self._rewrite(row, change, entry)
         elif entry is not None and self._must_seal(row, entry):
             await self._seal(row, change, entry)
         else:
@@ -173,7 +180,20 @@ class Journal:
                 row.tail.append(entry)
         if change.turn is not None:
             self.state.apply(change.turn)
+        if change.parent is not None:
+            self.sender = msgspec.structs.replace(self.sender, parent=change.parent)
         self.fresh_at = drawn
+
+    def segments_within(self, turns: int) -> list[str]:
+        """Return the names of the segments that hold nothing but the first so many turns of the history."""
+        names: list[str] = []
+        assert self.row is not None  # noqa: S101 - as in `instance`
+        for name in self.row.segments:
+            turns -= len(self._segments[name])
+            if turns < 0:
+                break
+            names.append(name)
+        return names
 
     def _must_seal(self, row: Row, entry: bytes) -> bool:
         return (
@@ -200,6 +220,52 @@ class Journal:
         )
         self._segments[name] = turns
 
+    async def _rewrite(self, row: Row, change: Change, entry: bytes | None) -> None:
+        """Replace the row by one with another past, or another parent, or both."""
+        state = self.state
+        turns = state.turns if change.history is None else change.history
+        names = self.segments_within(len(turns))
+        rest = turns[sum(len(self._segments[name]) for name in names) :]
+        tail = [*(encode_turns([turn]) for turn in rest), *([entry] if entry is not None else [])]
+        instance = _changed(row.instance, change)
+        segments = {name: self._segments[name] for name in names}
+        if self._outgrows_a_row(tail):
+            added = [*rest, *([change.turn] if change.turn is not None else [])]
+            name = f"{state.generation:08d}-{len(names):06d}-{change.commit}"
+            await self._storage.put_segment(self.instance_id, name, encode_turns(added))
+            segments[name], tail = added, []
+        parent = self.sender.parent if change.parent is None else change.parent
+        head = Head(parent, state.carried, state.waiting_events, state.began_suspended)
+        written = await self._written_head(head, instance.generation, change.commit)
+        await self._replace(Row(instance=instance, head=written, segments=list(segments), tail=tail, etag=row.etag))
+        self._segments = segments
+        self.state = State(
+            generation=state.generation,
+            ended=change.history is None and state.ended,
+            carried=state.carried,
+            waiting_events=state.waiting_events,
+            suspended=state.began_suspended,
+            turns=turns,
+        )
+
+    def _outgrows_a_row(self, tail: Sequence[bytes]) -> bool:
+        settings = self._settings
+        sizes = [len(entry) for entry in tail]
+        return (
+            len(tail) > settings.tail_turns
+            or sum(sizes) > settings.tail_bytes
+            or max(sizes, default=0) > settings.turn_bytes
+        )
+
+    async def _written_head(self, head: Head, generation: int, commit: str) -> bytes:
+        """Return what stands in the row for a head; one that is too large is stored as a segment first."""
+        written = encode_head(head)
+        if len(written) <= self._settings.turn_bytes:
+            return written
+        name = f"{generation:08d}-head-{commit}"
+        await self._storage.put_segment(self.instance_id, name, written)
+        return head_in_segment(name)
+
     async def _begin_generation(self, row: Row, change: Change, generation: Generation, entry: bytes | None) -> None:
         instance = msgspec.structs.replace(
             _changed(row.instance, change),
@@ -207,13 +273,12 @@ class Journal:
             input=generation.input,
             version=generation.version,
         )
-        head = encode_head(
-            Head(self.sender.parent, generation.carried, generation.waiting_events, generation.suspended)
+        parent = self.sender.parent if change.parent is None else change.parent
+        head = await self._written_head(
+            Head(parent, generation.carried, generation.waiting_events, generation.suspended),
+            instance.generation,
+            change.commit,
         )
-        if len(head) > self._settings.turn_bytes:
-            name = f"{instance.generation:08d}-head-{change.commit}"
-            await self._storage.put_segment(self.instance_id, name, head)
-            head = head_in_segment(name)
         new = Row(instance=instance, head=head, etag=row.etag)
         segments: dict[str, list[Turn]] = {}
         if entry is not None and change.turn is not None and len(entry) > self._settings.turn_bytes:

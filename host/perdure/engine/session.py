@@ -21,7 +21,7 @@ import msgspec
 from perdure.core.actions import TaskScheduled
 from perdure.core.history import Event, Turn
 from perdure.core.intake import Circumstances, Intake, Verdict, take_in
-from perdure.core.messages import Completion, Terminate
+from perdure.core.messages import Completion, Rewind, Terminate
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.engine.activities import lost
 from perdure.engine.blocking import Blocking, Refusal
@@ -146,10 +146,12 @@ class Session:
             self._loaded = False
 
     def _take_batch(self) -> list[Inbound]:
-        """Take the messages that wait, up to one that has come before: that one alone, since it may be why."""
+        """Take the messages that wait, up to one that has come before: that one alone, since it may be why. A rewind is
+        taken alone, too: what comes after it is to be judged by what it brings about.
+        """
         batch: list[Inbound] = []
         for inbound in self._inbox:
-            if inbound.delivery.dequeue_count > 1:
+            if inbound.delivery.dequeue_count > 1 or isinstance(inbound.message, Rewind):
                 batch = batch or [inbound]
                 break
             batch.append(inbound)
@@ -204,6 +206,7 @@ class Session:
             pending=instance.status == OrchestrationRuntimeStatus.Pending,
             start_at=instance.start_at,
             now=self._services.clock.now(),
+            failed=instance.status == OrchestrationRuntimeStatus.Failed,
         )
         mine = [completion for execution, completion in outcomes if execution == journal.execution]
         return take_in(journal.state, [inbound.message for inbound in batch], mine, circumstances)
@@ -247,8 +250,12 @@ class Session:
     async def _turn(self, news: list[Inbound], events: Sequence[Event], outcomes: Outcomes) -> bool:
         """Run and commit a turn, then send what it decided. False if the race was lost: nothing has happened then."""
         making = self._making(news)
+        rewind = next((inbound.message for inbound in news if isinstance(inbound.message, Rewind)), None)
         try:
-            made = await self._maker.make(self._journal, self._execution, events, making)
+            if rewind is not None:
+                made = await self._maker.rewind(self._journal, rewind, making)
+            else:
+                made = await self._maker.make(self._journal, self._execution, events, making)
         except (NonDeterminismError, UnknownFunctionError) as error:
             self._execution = None
             refusal = Refusal(error, [inbound.message for inbound in (news or self._held)])
@@ -260,6 +267,8 @@ class Session:
             if not await self._reload():
                 raise
             return False
+        if rewind is not None:
+            made.change.parent = rewind.parent
         garbage = garbage_of(self._journal, made.change)
         written = await self._write(made.change)
         if written is None:
@@ -405,11 +414,32 @@ class Session:
                     await self._drop(inbound)
                 case Verdict.IRRELEVANT:
                     unproven.append(inbound)
+                case Verdict.ADOPT:
+                    if not await self._adopt(inbound):
+                        unproven.append(inbound)
                 case Verdict.KNOWN if inbound.is_mere_copy:
                     inbound.delivery.acknowledge()
                 case Verdict.CONSUME | Verdict.KNOWN:
                     pass
         return unproven
+
+    async def _adopt(self, inbound: Inbound) -> bool:
+        """Answer to another parent from now on, and tell it the outcome if there is one. False if the race was lost.
+
+        If the process dies in between, the message comes again, and the parent drops an outcome that it has.
+        """
+        message, journal = inbound.message, self._journal
+        assert isinstance(message, Rewind)  # noqa: S101 - no other message is judged so
+        if journal.sender.parent != message.parent:
+            change = Change(commit=self._services.new_id(), turn=None, columns=Columns(), parent=message.parent)
+            try:
+                await journal.commit(change)
+            except Conflict:
+                return False
+        if journal.state.ended:
+            await self._services.dispatch.report(journal.state, journal.sender)
+        inbound.delivery.acknowledge()
+        return True
 
     async def _drop(self, inbound: Inbound) -> None:
         await self._clean(Garbage.of_message(inbound.message))

@@ -72,9 +72,9 @@ class Starting:
             head=encode_head(Head(parent)),
         )
 
-    async def insert(self, row: Row) -> bool:
-        """Insert the row; True if it was inserted now (`row.etag` is set then), False if this very execution had been
-        inserted before.
+    async def insert(self, row: Row) -> Row | None:
+        """Insert the row; None if it was inserted now (`row.etag` is set then), the row that is there if this very
+        execution had been inserted before.
 
         Raises:
             InstanceIdTaken: another execution has the id, ended or not.
@@ -85,12 +85,12 @@ class Starting:
             except Conflict:
                 there = await self._storage.read(row.instance.instance_id)
             else:
-                return True
+                return None
             if there is None:
                 continue
             if there.instance.deleting:
                 await finish_deletion(self._storage, there)
             elif there.instance.execution_id == row.instance.execution_id:
-                return False
+                return there
             else:
                 raise InstanceIdTaken(there)

@@ -27,7 +27,7 @@ async def insert_or_replace(storage: Storage, starting: Starting, dispatch: Disp
     """
     while True:
         try:
-            return await starting.insert(row)
+            return await starting.insert(row) is None
         except InstanceIdTaken as taken:
             if taken.row.instance.status not in ENDED:
                 raise

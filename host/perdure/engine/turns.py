@@ -21,9 +21,12 @@ from perdure.core.actions import (
 from perdure.core.data import to_json
 from perdure.core.failure import failure_of
 from perdure.core.history import Event, ExecutionStarted, Turn
+from perdure.core.messages import Rewind
 from perdure.core.outbox import execution_of
 from perdure.core.replay import Decision
-from perdure.core.status import OrchestrationRuntimeStatus
+from perdure.core.rewinding import rewound
+from perdure.core.state import State
+from perdure.core.status import ENDED, OrchestrationRuntimeStatus
 from perdure.core.termination import termination
 from perdure.engine.deleting import start_input_id
 from perdure.engine.executor import Execution
@@ -31,6 +34,7 @@ from perdure.engine.journal import Change, Columns, Generation, Journal
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.placement import Situation, place
 from perdure.engine.services import Services
+from perdure.storage.rows import Instance
 
 
 class Making(msgspec.Struct, frozen=True):
@@ -86,7 +90,27 @@ class TurnMaker:
             )
         decision = await self._advance(journal.instance_id, execution, now, events)
         turn = await self._record(journal.instance_id, journal.state.generation, events, decision, making)
-        change = _change(journal, turn, decision, now)
+        change = _change(journal.instance, journal.state, turn, decision, now)
+        if change.generation is not None:
+            return await self._next_generation(journal, turn, change, making)
+        return Made(change, [turn], None if journal_ends(turn) else execution)
+
+    async def rewind(self, journal: Journal, rewind: Rewind, making: Making) -> Made:
+        """Have a failed orchestration go back to before what failed it, and on from there. Raises as `make`."""
+        now = self._services.clock.now()
+        past = rewound(journal.state.turns, rewind.id, rewind.reason)
+        state = journal.state.with_history(past.kept)
+        execution = await self._services.executor.open(
+            journal.instance, journal.execution, past.kept, suspended=state.began_suspended
+        )
+        decision = await self._advance(journal.instance_id, execution, now, past.events)
+        making = msgspec.structs.replace(making, consumed=[*past.consumed, *making.consumed])
+        turn = await self._record(journal.instance_id, state.generation, past.events, decision, making)
+        change = _change(journal.instance, state, turn, decision, now)
+        columns = change.columns
+        if columns.status not in ENDED:
+            columns.completed_at, columns.output, columns.failure = None, None, None
+        change.history = past.kept
         if change.generation is not None:
             return await self._next_generation(journal, turn, change, making)
         return Made(change, [turn], None if journal_ends(turn) else execution)
@@ -101,7 +125,7 @@ class TurnMaker:
         now = self._services.clock.now()
         decision = Decision(at=now, actions=actions, custom_status=UNSET, unconsumed=[])
         turn = await self._record(journal.instance_id, journal.state.generation, events, decision, making)
-        return Made(_change(journal, turn, decision, now), [turn], None)
+        return Made(_change(journal.instance, journal.state, turn, decision, now), [turn], None)
 
     async def _advance(
         self, instance_id: str, execution: Execution, now: datetime, events: Sequence[Event]
@@ -163,6 +187,9 @@ class TurnMaker:
         if columns.custom_status is UNSET:
             columns.custom_status = change.columns.custom_status
         columns.reason = change.columns.reason
+        if columns.status not in ENDED:
+            columns.completed_at = change.columns.completed_at
+            columns.output, columns.failure = change.columns.output, change.columns.failure
         both = Change(commit=change.commit, turn=turn, columns=columns, generation=change.generation)
         return Made(both, [*record, turn], None if journal_ends(turn) else execution)
 
@@ -205,20 +232,20 @@ def _columns(turn: Turn, decision: Decision, now: datetime) -> Columns:
     return columns
 
 
-def _change(journal: Journal, turn: Turn, decision: Decision, now: datetime) -> Change:
+def _change(instance: Instance, state: State, turn: Turn, decision: Decision, now: datetime) -> Change:
     columns = _columns(turn, decision, now)
-    suspended = journal.state.suspended_after(turn.events)
+    suspended = state.suspended_after(turn.events)
     if columns.status is OrchestrationRuntimeStatus.Running and suspended:
         columns.status = OrchestrationRuntimeStatus.Suspended
-    if journal.instance.reason is not None:
+    if instance.reason is not None:
         columns.reason = None
     last = turn.actions[-1] if turn.actions else None
     if not isinstance(last, ContinuedAsNew):
         return Change(commit=turn.commit, turn=turn, columns=columns)
     generation = Generation(
         input=last.input,
-        version=last.new_version or journal.instance.version,
-        carried=journal.state.records(turn, now),
+        version=last.new_version or instance.version,
+        carried=state.records(turn, now),
         waiting_events=decision.unconsumed if last.save_events else [],
         suspended=suspended,
         ending=turn,
