@@ -221,13 +221,14 @@ def with_child(context):
     return (yield context.call_sub_orchestrator("child"))
 
 
-def test_a_failed_child_is_asked_for_again_as_the_same_execution():
+def test_a_failed_child_is_asked_for_again_and_may_go_on_as_it_was():
     run = Rewinding(with_child)
     [first] = run.start()
     run.turn(child_failed(0))
     [second] = run.rewind()
     assert isinstance(second, SubOrchestrationScheduled)
-    assert (second.instance_id, second.execution_id) == (first.instance_id, first.execution_id)
+    assert second.instance_id == first.instance_id
+    assert second.earlier == [first.execution_id]
     assert second.no == 1
     run.turn(child_done(1, "C"))
     assert run.checked() == "C"

@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from perdure.core.messages import RaiseEvent, Resume, Start, Suspend, Terminate
+from perdure.core.messages import RaiseEvent, Resume, Rewind, Start, Suspend, Terminate
 from perdure.core.outbox import start_message_id
 from perdure.core.status import ENDED
 from perdure.engine.registry import Registry
@@ -108,6 +108,19 @@ class Hub:
 
     async def terminate(self, instance_id: str, reason: str) -> None:
         await self.engine.mail.send(Terminate(to=instance_id, id=self.engine.new_id(), reason=reason))
+
+    async def rewind(self, instance_id: str) -> None:
+        """Rewind an instance, and wait until it has been."""
+        instance = await self.send_rewind(instance_id, self.engine.new_id())
+        await self.reaches(instance_id, lambda now: now.commit != instance.commit)
+
+    async def send_rewind(self, instance_id: str, message_id: str) -> Instance:
+        instance = await self.storage.read_instance(instance_id)
+        assert instance is not None
+        await self.engine.mail.send(
+            Rewind(to=instance_id, id=message_id, execution_id=instance.execution_id, reason="mended")
+        )
+        return instance
 
     async def suspend(self, instance_id: str) -> None:
         await self.engine.mail.send(Suspend(to=instance_id, id=self.engine.new_id(), reason="wait"))

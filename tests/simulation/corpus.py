@@ -172,6 +172,24 @@ def collecting(context: OrchestrationContext) -> Orchestrator:
     return seen
 
 
+def mending(context: OrchestrationContext) -> Orchestrator:
+    """Fails again and again, and so do its children; somebody rewinds it each time."""
+    tasks = [
+        context.call_activity("add", [1, 1]),
+        *(context.call_sub_orchestrator("mended", n) for n in range(2)),
+        context.call_activity("fragile", 3),
+    ]
+    values = yield context.task_all(tasks)
+    total = yield context.call_activity("fragile", sum(values))
+    done = yield context.wait_for_external_event("done")
+    return [total, done]
+
+
+def mended(context: OrchestrationContext) -> Orchestrator:
+    number = yield context.call_activity("add", [context.get_input(), 1])
+    return (yield context.call_activity("fragile", number, retry_policy=RetryPolicy(timedelta(seconds=5), 2)))
+
+
 STARTS: dict[str, tuple[str, Any, Any]] = {
     "chain": ("chain", None, 15),
     "fan": ("fan", None, 3 * 21 + 3),
@@ -188,12 +206,13 @@ STARTS: dict[str, tuple[str, Any, Any]] = {
     "noting": ("gathering", [], [0, 1, 2, 3, 4]),
     "announcing": ("announcing", 0, 4),
     "collecting": ("collecting", [], [0, 1, 2, 3, 4, 5]),
+    "mending": ("mending", None, [8, "done"]),
 }
 """Instance id -> orchestrator, input, output."""
 
 ORCHESTRATORS = [
     chain, fan, timers, race, parent, eternal, counting, spinning, buffered, retried, large, echo, waiting,
-    announcing, note, gathering, collecting,
+    announcing, note, gathering, collecting, mending, mended,
 ]  # fmt: skip
 
 
@@ -231,10 +250,16 @@ def registry_of(simulation: Simulation, ledger: Ledger) -> Registry:
         await work()
         raise ValueError("as expected")
 
+    async def fragile(number: int) -> int:
+        await work()
+        if simulation.random.random() < 0.4 and simulation.loop.time() < 3_000:
+            raise ValueError("not yet")
+        return number
+
     async def repeat(text: str) -> str:
         await work()
         return text * (LARGE // len(text))
 
-    for activity in (add, fail, repeat):
+    for activity in (add, fail, fragile, repeat):
         registry.activities.add(activity.__name__, activity)
     return registry

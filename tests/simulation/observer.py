@@ -6,6 +6,7 @@ from perdure.core.actions import OrchestrationCompleted, TaskScheduled
 from perdure.core.codec import decode_turns
 from perdure.core.history import (
     EventRaised,
+    ExecutionRewound,
     SubOrchestrationCompleted,
     SubOrchestrationFailed,
     TaskCompleted,
@@ -59,6 +60,9 @@ class Observer:
 
     def _read(self, instance_id: str, row: Row, turn: Turn) -> None:
         execution = execution_of(row.instance.execution_id, turn.generation)
+        rewound = any(isinstance(event, ExecutionRewound) for event in turn.events)
+        if rewound:
+            self._ended.discard(instance_id)
         if instance_id in self._ended and turn.events:
             self.wrong.append(f"{instance_id}: a turn after the end")
         for action in turn.actions:
@@ -66,7 +70,7 @@ class Observer:
                 self._ledger.scheduled.add((f"{instance_id}/{execution}/{action.no}", action.name))
             if isinstance(action, OrchestrationCompleted):
                 self._ended.add(instance_id)
-        for event in turn.events:
+        for event in turn.events if not rewound else []:  # what stays is recorded anew
             if isinstance(event, _OUTCOMES):
                 if (execution, event.no) in self._outcomes:
                     self.wrong.append(f"{instance_id}: outcome of #{event.no} recorded twice")

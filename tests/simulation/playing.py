@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from perdure.core.data import payload_of
-from perdure.core.messages import RaiseEvent, Start
+from perdure.core.messages import RaiseEvent, Rewind, Start
 from perdure.core.outbox import start_message_id
 from perdure.core.status import ENDED
 from perdure.engine.deleting import delete_instance
@@ -19,7 +19,7 @@ from tests.simulation.corpus import STARTS, Ledger, registry_of
 from tests.simulation.observer import Observer
 
 SETTINGS = EngineSettings(tail_turns=4, cached_sessions=4, anchor_budget=20, safety_net_delay=15)
-RECEIVERS = ("counting", "receiving", "noting")
+RECEIVERS = ("counting", "receiving", "noting", "mending")
 LIMIT = 6_000.0
 
 
@@ -48,8 +48,10 @@ class Play:
         await self._raise("racing", "go", "v", "e0")
         await asyncio.gather(*(self._raise("buffered", "n", number, f"n{number}") for number in range(4)))
         await asyncio.gather(*(self._raise("collecting", "item", number, f"i{number}") for number in range(6)))
+        mending = asyncio.create_task(self._mend("mending"))
         while simulation.loop.time() < LIMIT and not await self._quiet():
             await asyncio.sleep(10)
+        mending.cancel()
         await self._check()
 
     async def _start(self, instance_id: str) -> None:
@@ -78,9 +80,26 @@ class Play:
 
         await self.simulation.request(serve)
 
+    async def _mend(self, instance_id: str) -> None:
+        """Rewind an instance whenever it is found failed; send it the event it waits for while it runs, since one that
+        comes to a failed instance is rightly dropped.
+        """
+        simulation = self.simulation
+        for number in range(1_000):
+            await asyncio.sleep(simulation.random.uniform(0, 40))
+            instance = simulation.store.hubs["simulated"].rows[instance_id].instance
+            if instance.status == "Failed":
+                again = Rewind(
+                    to=instance_id, id=f"w{number}", execution_id=instance.execution_id, reason="not for long"
+                )
+                await simulation.request(lambda worker, again=again: worker.mail.send(again))
+            elif instance.status == "Running":
+                await self._raise(instance_id, "done", "done", f"d{number}")
+
     async def _quiet(self) -> bool:
         rows = self.simulation.store.hubs["simulated"].rows
         ended = all(rows[instance_id].instance.status in ENDED for instance_id in STARTS)
+        ended = ended and rows["mending"].instance.status != "Failed"
         return ended and not any(self.simulation.store.queues.values())
 
     async def _check(self) -> None:

@@ -53,6 +53,9 @@ class SubOrchestrationScheduled(msgspec.Struct, frozen=True, array_like=True, ta
     input: str | None
     version: str | None = None
     tags: dict[str, str] = {}
+    earlier: list[str] = []
+    """Executions of the child that were begun before its parent was rewound. If one of them is still there it goes on,
+    rewound if it has failed, in place of a new one."""
 
 
 class EventSent(msgspec.Struct, frozen=True, array_like=True, tag="EventSent"):

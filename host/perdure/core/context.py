@@ -211,7 +211,7 @@ class OrchestrationContext:
                 no,
                 child,
                 instance_id or self._frame.derived_id(f"child/{no}").hex,
-                self._frame.derived_id(f"execution/{no}").hex,
+                self._frame.child_execution(no),
                 data,
                 version,
                 checked,

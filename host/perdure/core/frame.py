@@ -45,6 +45,10 @@ class Frame:
         self._next_no += 1
         return no
 
+    def child_execution(self, no: int) -> str:
+        """Return the execution id of the child that action `no` starts."""
+        return self.derived_id(f"execution/{no}").hex
+
     def derived_id(self, what: str) -> uuid.UUID:
         """Return a UUID that depends on this generation and `what` only."""
         return uuid.uuid5(_NAMESPACE, f"{self.instance_id}\n{self.execution}\n{what}")
@@ -108,11 +112,16 @@ class Frame:
         self._next_no = max(self._next_no, next_no)
         for old in numbers:
             task = self._open.pop(old)
-            action = msgspec.structs.replace(self.scheduled[old], no=self.number())
-            if not isinstance(action, SubOrchestrationScheduled):
-                action = msgspec.structs.replace(action, placement="queue")
+            action = self._renewed(self.scheduled[old], self.number())
             task._renew(action.no)
             self.wait_for(action, task)
+
+    def _renewed(self, action: Awaited, no: int) -> Awaited:
+        if not isinstance(action, SubOrchestrationScheduled):
+            return msgspec.structs.replace(action, no=no, placement="queue")
+        return msgspec.structs.replace(
+            action, no=no, execution_id=self.child_execution(no), earlier=[*action.earlier, action.execution_id]
+        )
 
     def stop_waiting(self) -> None:
         """The function has ended: events that still come are for the next generation."""

@@ -18,5 +18,9 @@ def termination(state: State, events: Sequence[Event]) -> list[Action] | None:
         return None
     children: list[Action] = []
     if asked.recursive:
-        children = [ChildTerminated(c.instance_id, c.execution_id, asked.reason) for c in state.open_children()]
+        children = [
+            ChildTerminated(child.instance_id, execution_id, asked.reason)
+            for child in state.open_children()
+            for execution_id in (child.execution_id, *child.earlier)
+        ]
     return [*children, OrchestrationCompleted(OrchestrationRuntimeStatus.Terminated, to_json(asked.reason))]

@@ -13,14 +13,14 @@ from perdure.core.history import Turn
 from perdure.core.messages import Completion, Completions, RaiseEvent, Rewind, Start, Terminate
 from perdure.core.outbox import Child, Post, Report, Sender, outcome_message_id, outgoing, start_message_id
 from perdure.core.state import RECORDS_KEPT_FOR, Parent, State
-from perdure.core.status import ENDED
+from perdure.core.status import ENDED, OrchestrationRuntimeStatus
 from perdure.engine.journal import Journal
 from perdure.engine.mail import Mail
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.settings import EngineSettings
 from perdure.engine.starting import InstanceIdTaken, Starting
 from perdure.storage.protocol import Storage
-from perdure.storage.rows import Row
+from perdure.storage.rows import Instance, Row
 
 
 class Dispatch:
@@ -69,32 +69,33 @@ class Dispatch:
             tags=action.tags,
         )
         try:
-            if await self._starting.insert(row) is not None:
-                await self._remind_child(child)
+            await self._starting.insert(row)
         except InstanceIdTaken as taken:
+            if taken.row.instance.execution_id in action.earlier:
+                await self._remind_child(child, taken.row.instance)
+                return
             if not await self._take_place(taken, row, child):
                 return
         message_id = start_message_id(action.execution_id)
         await self._mail.send(Start(to=action.instance_id, id=message_id, execution_id=action.execution_id))
 
-    async def _remind_child(self, child: Child) -> None:
-        """Tell a child that had been started before whom it answers to now, if its parent has been rewound since; what
-        made it fail is then to be tried again, too.
+    async def _remind_child(self, child: Child, there: Instance) -> None:
+        """Its parent has been rewound since it was started: tell the child whom it answers to now; if it has failed, it
+        is to go back, too.
         """
-        action = child.action
-        journal = Journal(self._storage, action.instance_id, self._settings)
-        await journal.load()
-        if journal.row is None or journal.sender.parent == child.parent or not await self._is_awaited(child.parent):
-            return
-        reason = f"its parent '{child.parent.instance_id}' has been rewound"
-        message_id = f"{child.parent.execution}/rewind/{action.no}"
+        parent = child.parent
+        if not await self._is_awaited(parent):
+            return  # an old story told again
+        if there.status == OrchestrationRuntimeStatus.Pending:
+            message_id = start_message_id(there.execution_id)
+            await self._mail.send(Start(to=there.instance_id, id=message_id, execution_id=there.execution_id))
         await self._mail.send(
             Rewind(
-                to=action.instance_id,
-                id=message_id,
-                execution_id=action.execution_id,
-                reason=reason,
-                parent=child.parent,
+                to=there.instance_id,
+                id=f"{parent.execution}/rewind/{parent.no}",
+                execution_id=there.execution_id,
+                reason=f"its parent '{parent.instance_id}' has been rewound",
+                parent=parent,
             )
         )
 
@@ -123,12 +124,33 @@ class Dispatch:
         return True
 
     async def _is_awaited(self, parent: Parent) -> bool:
+        """Whether an action's outcome is awaited."""
+        state = await self._state_of(parent)
+        return state is not None and state.open(parent.no) is not None
+
+    async def _has_a_parent_waiting(self, child: Instance, parent: Parent) -> bool:
+        """Whether a child's outcome is awaited, be it under a number that the child does not know yet."""
+        state = await self._state_of(parent)
+        return state is not None and any(
+            action.instance_id == child.instance_id and child.execution_id in (action.execution_id, *action.earlier)
+            for action in state.open_children()
+        )
+
+    async def _state_of(self, parent: Parent) -> State | None:
+        """Return the state of a generation that waits for children; None if it is over."""
         journal = Journal(self._storage, parent.instance_id, self._settings)
         await journal.load()
-        state = journal.state
-        if journal.row is None or state.ended or journal.execution != parent.execution:
-            return False
-        return state.open(parent.no) is not None
+        if journal.row is None or journal.state.ended or journal.execution != parent.execution:
+            return None
+        return journal.state
+
+    async def lost_child(self, message: Rewind) -> None:
+        """Tell the parent that was rewound that the child it meant to rewind with it is gone."""
+        if message.parent is not None:
+            why = f"instance '{message.to}' was purged just when its parent was rewound: rewind the parent again"
+            await self._tell(
+                message.parent, Completion(message.parent.no, failure=Failure("InstanceNotFoundError", why))
+            )
 
     async def farewell(self, ended: Row) -> bool:
         """Say once more what an ended instance may have left unsaid, before its row goes: its outcome to its parent,
@@ -151,7 +173,7 @@ class Dispatch:
                 elif isinstance(item, Post) and recent and isinstance(item.message, RaiseEvent | Terminate):
                     await self._mail.send(item.message)
         parent = journal.sender.parent
-        return parent is None or not await self._is_awaited(parent)
+        return parent is None or not await self._has_a_parent_waiting(instance, parent)
 
     async def report(self, state: State, sender: Sender) -> None:
         """Tell the parent once more how an ended instance has ended."""

@@ -443,6 +443,8 @@ class Session:
 
     async def _drop(self, inbound: Inbound) -> None:
         await self._clean(Garbage.of_message(inbound.message))
+        if isinstance(inbound.message, Rewind):
+            await self._services.dispatch.lost_child(inbound.message)
         inbound.delivery.acknowledge()
 
     def _release(self) -> None:
