@@ -118,8 +118,8 @@ class OrchestrationContext:
         self,
         name: str | Callable[..., Any],
         input_: Any = None,
-        *,
         expected_type: Any = None,
+        *,
         return_type: Any = None,
         retry_policy: RetryPolicy | None = None,
         tags: Mapping[str, str] | None = None,
@@ -158,10 +158,14 @@ class OrchestrationContext:
         return self._with_retry(retry_policy, attempt)
 
     def call_activity_with_retry(
-        self, name: str | Callable[..., Any], retry_options: RetryPolicy, input_: Any = None
+        self,
+        name: str | Callable[..., Any],
+        retry_options: RetryPolicy,
+        input_: Any = None,
+        expected_type: Any = None,
     ) -> Task[Any]:
         """Schedule an activity that is tried again as `retry_options` say; see `call_activity`."""
-        return self.call_activity(name, input_, retry_policy=retry_options)
+        return self.call_activity(name, input_, expected_type, retry_policy=retry_options)
 
     def call_sub_orchestrator(
         self,
@@ -169,8 +173,8 @@ class OrchestrationContext:
         input_: Any = None,
         instance_id: str | None = None,
         version: str | None = None,
-        *,
         expected_type: Any = None,
+        *,
         return_type: Any = None,
         retry_policy: RetryPolicy | None = None,
         tags: Mapping[str, str] | None = None,
@@ -220,16 +224,17 @@ class OrchestrationContext:
 
         return self._with_retry(retry_policy, attempt)
 
-    def call_sub_orchestrator_with_retry(
+    def call_sub_orchestrator_with_retry(  # noqa: PLR0917 - Durable Functions' own parameters, in their order
         self,
         name: str | Callable[..., Any],
         retry_options: RetryPolicy,
         input_: Any = None,
         instance_id: str | None = None,
         version: str | None = None,
+        expected_type: Any = None,
     ) -> Task[Any]:
         """Start a child orchestration that is tried again as `retry_options` say."""
-        return self.call_sub_orchestrator(name, input_, instance_id, version, retry_policy=retry_options)
+        return self.call_sub_orchestrator(name, input_, instance_id, version, expected_type, retry_policy=retry_options)
 
     def create_timer(self, fire_at: datetime | timedelta) -> TimerTask:
         """Return a task that completes at a time (naive ones mean UTC) or after a while; it can be cancelled."""

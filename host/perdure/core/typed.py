@@ -9,6 +9,7 @@ rebuilt if user code has named it, in a hint or with `register_type`.
 from __future__ import annotations
 
 import json
+import sys
 import types
 import typing
 from collections import abc
@@ -150,8 +151,9 @@ class _PydanticReader:
         from pydantic.errors import PydanticUserError
 
         config = ConfigDict(val_json_bytes="base64")
+        wrapped: Any = types.GenericAlias(tuple, (_portable(hint),))
         try:
-            self._adapter: TypeAdapter[Any] = TypeAdapter(tuple[hint], config=config)
+            self._adapter: TypeAdapter[Any] = TypeAdapter(wrapped, config=config)
         except (PydanticUserError, NameError, TypeError, AttributeError) as error:
             why = str(error).partition("\n")[0].partition(". ")[0]
             raise UnusableHint(f"nothing can be read as {_shown_hint(hint)}: {why}") from error
@@ -205,6 +207,24 @@ def _is_native(hint: Any) -> bool:
     if origin in (dict, abc.Mapping, abc.MutableMapping):
         return arguments[0] in (str, Any) and _is_native(arguments[1])
     return origin in _NATIVE_ORIGINS and all(map(_is_native, arguments))
+
+
+def _portable(hint: Any) -> Any:
+    """Return the hint as pydantic takes it: before Python 3.12 it can't read the typed dictionaries of `typing`."""
+    if sys.version_info >= (3, 12):
+        return hint
+    if is_typeddict(hint):
+        import typing_extensions
+
+        fields = typing.get_type_hints(hint, include_extras=True)
+        total = getattr(hint, "__total__", True)
+        make: Any = typing_extensions.TypedDict
+        return make(hint.__name__, {name: _portable(field) for name, field in fields.items()}, total=total)
+    origin, arguments = get_origin(hint), get_args(hint)
+    if not arguments or origin in (Literal, Annotated):
+        return hint
+    generic: Any = Union if origin is types.UnionType else origin
+    return generic[tuple(map(_portable, arguments))]
 
 
 def _classes_in(hint: Any) -> Iterator[Any]:
