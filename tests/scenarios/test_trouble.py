@@ -108,7 +108,10 @@ async def test_an_unknown_activity_fails_its_task_and_lists_what_there_is(hub):
     assert "no activity function is named 'hallo'; this app has: 'hello'" in failed.output
 
 
-@pytest.mark.parametrize("error", [SystemExit(1), asyncio.CancelledError(), StopIteration(), ValueError("no")])
+@pytest.mark.parametrize(
+    "error",
+    [SystemExit(1), asyncio.CancelledError(), StopIteration(), ValueError("no"), KeyboardInterrupt()],
+)
 @pytest.mark.parametrize("kind", ["sync", "async"])
 async def test_whatever_an_activity_raises_fails_the_task_only(hub, error, kind):
     @hub.orchestrator

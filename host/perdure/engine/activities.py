@@ -6,7 +6,9 @@ import asyncio
 import contextvars
 import inspect
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from perdure.core.data import to_json
 from perdure.core.failure import Failure, failure_of
@@ -63,13 +65,12 @@ class ActivityRunner:
                 value = read_as(text, hint, f"the input of activity '{call.name}'")
                 result = await self._call(context, value)
                 written = to_json(result, f"the result of activity '{call.name}'")
+            except _Raised as raised:
+                return self._failed(instance_id, call, raised.error)
             except BaseException as error:
                 if _is_ours(error):
                     raise
-                if self._closed:
-                    raise WorkerStopped(f"this worker was stopped while activity '{call.name}' ran") from error
-                _log.warning("activity '%s' of instance '%s' failed", call.name, instance_id, exc_info=error)
-                return Completion(call.no, failure=failure_of(error))
+                return self._failed(instance_id, call, error)
         return Completion(call.no, await self._payloads.offload(instance_id, written))
 
     async def _call(self, context: ActivityContext, value: object) -> object:
@@ -83,8 +84,16 @@ class ActivityRunner:
         variables = contextvars.copy_context()
         variables.run(current_activity.set, context)
         loop = asyncio.get_running_loop()
-        outcome: object = await loop.run_in_executor(self._threads, variables.run, function, value)
+        outcome = await loop.run_in_executor(self._threads, variables.run, _caught, function, value)
+        if isinstance(outcome, _Raised):
+            raise outcome
         return outcome
+
+    def _failed(self, instance_id: str, call: ActivityCall, error: BaseException) -> Completion:
+        if self._closed:
+            raise WorkerStopped(f"this worker was stopped while activity '{call.name}' ran") from error
+        _log.warning("activity '%s' of instance '%s' failed", call.name, instance_id, exc_info=error)
+        return Completion(call.no, failure=failure_of(error))
 
     def close(self) -> None:
         """Stop taking work; threads end with what they run. What has not come to an end has no outcome."""
@@ -92,12 +101,29 @@ class ActivityRunner:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+class _Raised(Exception):
+    """What a function in a thread raised. As it is it must not reach the event loop: a KeyboardInterrupt would end the
+    loop, a StopIteration means something else there.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _caught(function: Callable[[Any], object], value: object) -> object:
+    try:
+        return function(value)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is the activity's failure
+        return _Raised(error)
+
+
 def _is_ours(error: BaseException) -> bool:
     """Whether it comes from the worker's shutting down and not from the activity."""
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
         return task is not None and task.cancelling() > 0
-    return isinstance(error, KeyboardInterrupt | GeneratorExit)
+    return isinstance(error, GeneratorExit)  # thrown into a coroutine that is closed
 
 
 def lost(name: str, deliveries: int) -> Failure:
