@@ -28,6 +28,8 @@ lint: $(VENV)/dev.stamp  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@# each sample is an app of its own, and several have modules of the same names
+	for app in $$(dirname $$(find samples -name function_app.py)); do MYPYPATH=$$app $(BIN)/mypy $$app || exit 1; done
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .

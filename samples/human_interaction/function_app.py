@@ -146,13 +146,13 @@ def claim_expense(context: df.OrchestrationContext, claim: Claim) -> Generator[A
     else:
         yield context.call_activity(send, Letter(to=expense.employee, text="Nobody has answered: ask them."))
         return Outcome(state="unanswered")
+    context.set_custom_status(None)
     if decision.approved:
         yield context.call_activity(pay, expense)
-    verdict = "approved" if decision.approved else "rejected"
-    yield context.call_activity(
-        send, Letter(to=expense.employee, text=f"{verdict} by {decision.by} {decision.comment}")
-    )
-    return Outcome(state="paid" if decision.approved else "rejected", decision=decision)
+    state: Literal["paid", "rejected"] = "paid" if decision.approved else "rejected"
+    news = f"Your {expense.what} is {state} ({decision.by}: {decision.comment or 'no comment'})."
+    yield context.call_activity(send, Letter(to=expense.employee, text=news))
+    return Outcome(state=state, decision=decision)
 
 
 def wait_for_decision(context: df.OrchestrationContext, wait: timedelta) -> Generator[Any, Any, Decision | None]:

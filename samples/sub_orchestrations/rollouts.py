@@ -67,7 +67,7 @@ async def start_rollout(req: func.HttpRequest, client: df.DurableOrchestrationCl
 async def list_parts(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
     """List the sites and devices of a roll-out with how they are: their ids begin with that of the roll-out."""
     found = await client.get_status_by(instance_id_prefix=f"{req.route_params['id']}:")
-    parts = {part.instance_id: part.custom_status or part.runtime_status for part in found}
+    parts = {part.instance_id: {"status": part.runtime_status, "at": part.custom_status} for part in found}
     return func.HttpResponse(json.dumps(parts, indent=2, sort_keys=True), mimetype="application/json")
 
 

@@ -36,6 +36,15 @@ class RunningSample(AppDriver):
     def __init__(self, app: Any, folder: Path) -> None:
         super().__init__(app, folder)
         self.folder = folder
+        self._started = False
+
+    async def start(self) -> None:
+        self._started = True
+        await super().start()
+
+    async def stop(self) -> None:
+        if self._started:
+            await super().stop()
 
     async def start_with(self, method: str, target: str, body: Any = None, **headers: str) -> str:
         """Start an instance through one of the sample's own routes; return the URL of its status."""
@@ -70,7 +79,14 @@ class Deployment:
         self._running: RunningSample | None = None
 
     async def deploy(self, name: str, **settings: str) -> RunningSample:
+        """Stop what runs, and run a sample."""
         await self.stop()
+        sample = self.load(name, **settings)
+        await sample.start()
+        return sample
+
+    def load(self, name: str, **settings: str) -> RunningSample:
+        """Import a sample from a copy of its folder, with its local settings where `settings` say nothing else."""
         folder = self._folder / name
         shutil.copytree(SAMPLES / name, folder, ignore=shutil.ignore_patterns(".perdure", "__pycache__"))
         for setting, value in (read_local_settings(folder).values | settings).items():
@@ -78,7 +94,6 @@ class Deployment:
                 self._monkeypatch.setenv(setting, value)
         self._monkeypatch.chdir(folder)
         self._running = RunningSample(load_app(folder), folder)
-        await self._running.start()
         return self._running
 
     async def stop(self) -> None:

@@ -3,8 +3,6 @@ import json
 import sqlite3
 from contextlib import closing
 
-import pytest
-
 EXPENSE = {"employee": "Ada", "what": "a train", "amount": "89.90"}
 LONG = {"REMIND_AFTER": "60", "ESCALATE_AFTER": "60", "GIVE_UP_AFTER": "60"}
 SHORT = {"REMIND_AFTER": "0.05", "ESCALATE_AFTER": "0.05", "GIVE_UP_AFTER": "0.05"}

@@ -24,11 +24,11 @@ async def test_a_rollout_is_a_tree(sample):
     }
     parts = json.loads((await sample.request("GET", "rollouts/spring/parts")).get_body())
     assert parts == {
-        "spring:oslo": "Completed",
-        "spring:oslo:A1": "is ready",
-        "spring:oslo:A2": "is ready",
-        "spring:rome": "Completed",
-        "spring:rome:B1": "is ready",
+        "spring:oslo": {"status": "Completed", "at": None},
+        "spring:oslo:A1": {"status": "Completed", "at": "is ready"},
+        "spring:oslo:A2": {"status": "Completed", "at": "is ready"},
+        "spring:rome": {"status": "Completed", "at": None},
+        "spring:rome:B1": {"status": "Completed", "at": "is ready"},
     }
 
 
