@@ -162,15 +162,6 @@ def test_any_gives_a_failed_task_without_raising(drive):
     assert run.output == [True, "activity 'a' failed: ValueError: boom"]
 
 
-def test_any_of_nothing_is_refused(drive):
-    def race(context):
-        yield context.task_any([])
-
-    run = drive(race)
-    run.start()
-    assert "at least one task" in run.end.failure.message
-
-
 def test_composites_of_composites(drive):
     async def nested(context):
         pairs = [context.task_all([context.call_activity(n), context.call_activity(n)]) for n in ("a", "b")]

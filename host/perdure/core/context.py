@@ -188,7 +188,7 @@ class OrchestrationContext:
             version: version that the child starts with.
             expected_type: what to read its output as; by default what its own return hint says.
             return_type: another name of `expected_type`.
-            retry_policy: how to retry when the child fails; not together with `instance_id`.
+            retry_policy: how to retry when the child fails; with `instance_id`, each attempt replaces the one before.
             tags: texts to find the child by and to show with it.
 
         Raises:
@@ -199,10 +199,6 @@ class OrchestrationContext:
         data = to_json(input_, f"the input of sub-orchestration '{child}'")
         if instance_id is not None:
             check_instance_id(instance_id)
-            if retry_policy is not None:
-                raise ValueError(
-                    "a retried sub-orchestration can't have a fixed instance_id: each attempt needs its own"
-                )
         checked = checked_tags(tags)
         hint = _first(
             expected_type, return_type, self._output_hint(name, self._types.orchestrator(child), orchestrator_hints)
@@ -253,8 +249,8 @@ class OrchestrationContext:
         """Return a task that completes with all results, or fails as soon as one of the tasks fails."""
         return WhenAll(_checked(tasks, "task_all"))
 
-    def task_any(self, tasks: Sequence[Task[Any]]) -> Task[Task[Any]]:
-        """Return a task that completes with the first of the tasks to complete or fail."""
+    def task_any(self, tasks: Sequence[Task[Any]]) -> Task[Any]:
+        """Return a task that completes with the first of the tasks to complete or fail; with None if there is none."""
         return WhenAny(_checked(tasks, "task_any"))
 
     when_all = task_all
@@ -295,7 +291,7 @@ class OrchestrationContext:
     # ---- the orchestration itself ------------------------------------------------------------------------------
 
     def continue_as_new(self, input_: Any, *, save_events: bool = True, new_version: str | None = None) -> None:
-        """Begin anew with a fresh history and this input, once the function returns.
+        """Begin anew with a fresh history and this input, once the function returns or would wait for something.
 
         Args:
             input_: input of the next generation.

@@ -29,6 +29,8 @@ class Frame:
         self.custom_status: str | None = None
         self.custom_status_set = False
         self.continuation: ContinuedAsNew | None = None
+        self.awaited: Task[Any] | None = None
+        """What the function waits for."""
         self.scheduled: dict[int, Awaited] = {}
         self._asked: list[Action] = []
         self._open: dict[int, Task[Any]] = {}
@@ -58,7 +60,9 @@ class Frame:
         self._asked.append(action)
 
     def wait_for(self, action: Awaited, task: Task[Any]) -> None:
-        """Ask for something whose outcome completes `task`."""
+        """Ask for something whose outcome completes `task`. After continue-as-new nothing waits any more."""
+        if self.continuation is not None:
+            return
         self._asked.append(action)
         self.scheduled[action.no] = action
         self._open[action.no] = task
@@ -70,7 +74,7 @@ class Frame:
     def wait_for_event(self, name: str, task: Task[Any]) -> None:
         """Complete `task` with the next event of this name: a buffered one, or one still to come."""
         key = name.casefold()
-        if self._buffered[key]:
+        if self.continuation is None and self._buffered[key]:
             task._receive(self._buffered[key].popleft()[2])
         else:
             self._waiting[key].append(task)
@@ -99,13 +103,23 @@ class Frame:
         return self._open.pop(no, None)
 
     def event_raised(self, event: EventRaised, data: str | None) -> None:
-        """Hand an event to the first waiter of its name, or buffer it."""
+        """Hand an event to a waiter of its name, or buffer it."""
         key = event.name.casefold()
         if self._waiting[key]:
-            self._waiting[key].popleft()._receive(data)
+            waiter = self._first_in_line(self._waiting[key])
+            self._waiting[key].remove(waiter)
+            waiter._receive(data)
         else:
             self._events += 1
             self._buffered[key].append((self._events, event, data))
+
+    def _first_in_line(self, waiters: Sequence[Task[Any]]) -> Task[Any]:
+        """Return the oldest waiter that the function waits for at present. Without one, the oldest of all: those that
+        the function waited for once, until something else came first, may have been given up.
+        """
+        awaited = self.awaited
+        present = (waiter for waiter in waiters if awaited is not None and waiter._leads_to(awaited))
+        return next(present, waiters[0])
 
     def renew(self, numbers: Sequence[int], next_no: int) -> None:
         """Ask anew for open actions, under numbers from `next_no` on."""

@@ -44,7 +44,10 @@ def checked_tags(tags: Mapping[str, str] | None) -> dict[str, str]:
 def name_of(function: str | Callable[..., Any], what: str) -> str:
     """Return the registered name of a function given by name or as the decorated function itself."""
     if isinstance(function, str):
-        return check_text(function, f"the name of an {what}" if what[0] in "aeiou" else f"the name of a {what}")
+        described = f"the name of an {what}" if what[0] in "aeiou" else f"the name of a {what}"
+        if not function:
+            raise ValueError(f"{described} can't be empty")
+        return check_text(function, described)
     name = getattr(function, "durable_name", None) or getattr(function, "__name__", None)
     if isinstance(name, str):
         return name

@@ -96,7 +96,6 @@ class Orchestration:
         )
         self._function = function
         self._stack: Any = None
-        self._waits_for: Task[Any] | None = None
         self._ended = False
         self._suspended = suspended
         self._paused: list[tuple[Event, Mapping[str, str]]] = []
@@ -208,17 +207,23 @@ class Orchestration:
     def _go_on(self) -> None:
         """Run the function until it waits for something that has not happened."""
         while self._stack is not None and not self._ended:
-            waits_for = self._waits_for
+            waits_for = self._frame.awaited
             if waits_for is not None and not waits_for.is_completed:
                 return
             try:
-                self._waits_for = _as_task(self._resume(waits_for))
+                self._wait(self._resume(waits_for))
             except StopIteration as stop:
                 self._finish(value=stop.value)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - see _start
                 self._finish(error=error)
+
+    def _wait(self, yielded: Any) -> None:
+        if self._frame.continuation is None:
+            self._frame.awaited = _as_task(yielded)
+        else:  # a generation that is to be followed by another waits for nothing
+            self._finish()
 
     def _resume(self, finished: Task[Any] | None) -> Any:
         error = finished.get_exception() if finished is not None else None

@@ -20,9 +20,9 @@ T = TypeVar("T")
 class TaskState(Enum):
     """Where a task stands."""
 
-    RUNNING = "Running"
-    SUCCEEDED = "Succeeded"
-    FAILED = "Failed"
+    RUNNING = 0
+    SUCCEEDED = 1
+    FAILED = 2
 
 
 class Task(Generic[T]):
@@ -52,9 +52,9 @@ class Task(Generic[T]):
     is_failed = is_faulted
 
     @property
-    def result(self) -> T:
-        """What it returned. Raises its error if it failed, ValueError if it is not completed."""
-        return self.get_result()
+    def result(self) -> Any:
+        """What it returned; the error itself if it failed, None before it is completed: as in Durable Functions."""
+        return self._value if self._error is None else self._error
 
     def get_result(self) -> T:
         """Return what it returned; raise its error if it failed, ValueError if it is not completed."""
@@ -67,6 +67,10 @@ class Task(Generic[T]):
     def get_exception(self) -> Exception | None:
         """Return the error it failed with, or None."""
         return self._error
+
+    def _leads_to(self, task: Task[Any]) -> bool:
+        """Whether this is the task, or the task waits for it."""
+        return self is task or any(parent._leads_to(task) for parent in self._parents if not parent.is_completed)
 
     def __await__(self) -> Generator[Task[T], None, T]:
         if not self.is_completed:
@@ -166,14 +170,16 @@ class WhenAll(_Composite[list[Any]]):
             self._succeed([task.get_result() for task in self.children])
 
 
-class WhenAny(_Composite[Task[Any]]):
-    """Completes with the first of the tasks that completes, whether it succeeded or failed."""
+class WhenAny(_Composite[Task[Any] | None]):
+    """Completes with the first of the tasks that completes, whether it succeeded or failed; with None if it has none
+    to wait for.
+    """
 
     def __init__(self, children: Sequence[Task[Any]]) -> None:
         super().__init__()
-        if not children:
-            raise ValueError("task_any needs at least one task: with none it would wait for ever")
         self.children = list(children)
+        if not self.children:
+            self._succeed(None)
         self._watch(self.children)
 
     def _child_finished(self, child: Task[Any]) -> None:
