@@ -78,17 +78,23 @@ class Deployment:
         self._monkeypatch = monkeypatch
         self._running: RunningSample | None = None
 
-    async def deploy(self, name: str, **settings: str) -> RunningSample:
-        """Stop what runs, and run a sample."""
+    async def deploy(self, name: str, edit: tuple[str, str] | None = None, **settings: str) -> RunningSample:
+        """Stop what runs, and run a sample; `edit` replaces a piece of its code by another."""
         await self.stop()
-        sample = self.load(name, **settings)
+        sample = self.load(name, edit, **settings)
         await sample.start()
         return sample
 
-    def load(self, name: str, **settings: str) -> RunningSample:
+    def load(self, name: str, edit: tuple[str, str] | None = None, **settings: str) -> RunningSample:
         """Import a sample from a copy of its folder, with its local settings where `settings` say nothing else."""
         folder = self._folder / name
-        shutil.copytree(SAMPLES / name, folder, ignore=shutil.ignore_patterns(".perdure", "__pycache__"))
+        ignored = shutil.ignore_patterns(".perdure", "__pycache__")
+        shutil.copytree(SAMPLES / name, folder, ignore=ignored, dirs_exist_ok=True)
+        if edit is not None:
+            script = folder / "function_app.py"
+            code = script.read_text(encoding="utf-8")
+            assert edit[0] in code
+            script.write_text(code.replace(*edit), encoding="utf-8")
         for setting, value in (read_local_settings(folder).values | settings).items():
             if setting in settings or setting not in os.environ:
                 self._monkeypatch.setenv(setting, value)
