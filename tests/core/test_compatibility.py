@@ -7,8 +7,17 @@ from datetime import timedelta
 import pytest
 
 from perdure.core.actions import ContinuedAsNew, OrchestrationCompleted, SubOrchestrationScheduled, TaskScheduled
+from perdure.core.failure import TaskFailedError
+from perdure.core.histories import PastTurn, history_events
+from perdure.core.history import (
+    ExecutionResumed,
+    ExecutionRewound,
+    ExecutionStarted,
+    ExecutionSuspended,
+    ExecutionTerminated,
+)
 from perdure.core.retry import RetryOptions
-from tests.core.driving import Driver, child_failed, done, event, failed, fired
+from tests.core.driving import NOON, Driver, child_done, child_failed, done, event, failed, fired
 
 
 @pytest.fixture(params=[False, True], ids=["live", "cold"])
@@ -211,3 +220,110 @@ def test_inputs_by_position_and_by_name_are_the_same(drive):
     first, second, third = drive(both).start()
     assert isinstance(first, TaskScheduled)
     assert (first.input, second.input, third.input) == ('{"a":0}', '{"a":0}', "null")
+
+
+# ---- what the context tells ------------------------------------------------------------------------------------------
+
+
+def test_histories_are_those_of_the_turns_so_far(drive):
+    seen = []
+
+    def told(context):
+        return [(each.event_type.name, each.event_id, each.TaskScheduledId) for each in context.histories]
+
+    def look(context):
+        seen.append(("first", told(context)))
+        context.send_event("two", "go")
+        timer = context.create_timer(timedelta(hours=1))
+        yield context.call_activity("work")
+        timer.cancel()
+        with pytest.raises(TaskFailedError):
+            yield context.call_sub_orchestrator("child", None, "mine", "2")
+        with pytest.raises(TaskFailedError):
+            yield context.call_activity("work")
+        yield context.call_sub_orchestrator("child")
+        yield context.create_timer(timedelta(seconds=1))
+        yield context.wait_for_external_event("go")
+        seen.append(("last", told(context)))
+        return [context.histories[1].Name, context.histories[1].Version, context.histories[-2].Reason]
+
+    run = drive(look, name="look", version="1.1")
+    for events in (
+        [ExecutionStarted()],
+        [done(2, "large")],
+        [child_failed(3)],
+        [failed(4)],
+        [child_done(5)],
+        [fired(6)],
+        [ExecutionSuspended("m1", "wait"), ExecutionResumed("m2", "go on"), event("go", 1)],
+    ):
+        run.turn(*events)
+    started = [("ORCHESTRATOR_STARTED", -1, None)]
+    first = [*started, ("EXECUTION_STARTED", -1, None)]
+    assert dict(seen)["first"] == first
+    assert dict(seen)["last"] == [
+        *first,
+        ("EVENT_SENT", 0, None),
+        ("TIMER_CREATED", 1, None),
+        ("TASK_SCHEDULED", 2, None),
+        *started,
+        ("TASK_COMPLETED", -1, 2),
+        ("SUB_ORCHESTRATION_INSTANCE_CREATED", 3, None),
+        *started,
+        ("SUB_ORCHESTRATION_INSTANCE_FAILED", -1, 3),
+        ("TASK_SCHEDULED", 4, None),
+        *started,
+        ("TASK_FAILED", -1, 4),
+        ("SUB_ORCHESTRATION_INSTANCE_CREATED", 5, None),
+        *started,
+        ("SUB_ORCHESTRATION_INSTANCE_COMPLETED", -1, 5),
+        ("TIMER_CREATED", 6, None),
+        *started,
+        ("TIMER_FIRED", -1, None),
+        *started,
+        ("EXECUTION_SUSPENDED", -1, None),
+        ("EXECUTION_RESUMED", -1, None),
+        ("EVENT_RAISED", -1, None),
+    ]
+    assert run.output == ["look", "1.1", "go on"]
+
+
+def test_histories_know_what_has_been_played():
+    played = []
+
+    def look(context):
+        yield context.call_activity("work")
+        played.append([each.is_played for each in context.histories])
+        yield context.call_activity("work")
+        played.append([each.is_played for each in context.histories])
+
+    run = Driver(look, cold=True)
+    run.start()
+    run.turn(done(0))
+    assert played == [[True, True, True, False, False]]
+    run.turn(done(1))
+    assert played[1:] == [[True] * 5, [*[True] * 6, False, False]]
+
+
+def test_the_function_context_is_there_for_what_an_app_puts_into_it(drive):
+    def look(context):
+        context.function_context.attempt = 1
+        yield context.call_activity("work")
+        return vars(context.function_context)
+
+    run = drive(look)
+    run.start()
+    run.turn(done(0))
+    assert run.output == {"attempt": 1}
+
+
+@pytest.mark.parametrize(
+    ("happened", "kind"),
+    [
+        (ExecutionTerminated("why"), "EXECUTION_TERMINATED"),
+        (ExecutionRewound("m", "why", 1, []), "GENERIC_EVENT"),
+    ],
+)
+def test_histories_name_commands_and_their_reasons(happened, kind):
+    (_, found) = history_events([PastTurn(NOON, False, [happened])], "look", None)
+    assert (found.event_type.name, found.Reason, found.timestamp) == (kind, "why", NOON)

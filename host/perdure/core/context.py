@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, Literal
 
 from perdure.core.actions import (
@@ -20,6 +21,7 @@ from perdure.core.actions import (
 from perdure.core.data import from_json, to_json
 from perdure.core.frame import Frame
 from perdure.core.hints import FunctionTypes, Hints, NoTypes, activity_hints, orchestrator_hints
+from perdure.core.histories import HistoryEvent, history_events
 from perdure.core.naming import check_instance_id, check_text, checked_tags, name_of
 from perdure.core.replay_safe import ReplaySafeLogger
 from perdure.core.retry import RetryPolicy, next_wait
@@ -53,6 +55,7 @@ class OrchestrationContext:
         self._types: FunctionTypes = types or NoTypes()
         self._uuids = 0
         self._random: random.Random | None = None
+        self._function_context = SimpleNamespace()
 
     # ---- input, time, identity -----------------------------------------------------------------------------
 
@@ -92,6 +95,16 @@ class OrchestrationContext:
     def current_utc_datetime(self) -> datetime:
         """The orchestration's time (aware, UTC): when the current turn began. It never runs backwards."""
         return self._frame.now
+
+    @property
+    def histories(self) -> list[HistoryEvent]:
+        """The history of this generation up to the present turn, oldest event first, without inputs and results."""
+        return history_events(self._frame.past, self.name, self.version)
+
+    @property
+    def function_context(self) -> SimpleNamespace:
+        """An object without attributes of its own, to be filled at will: what a Functions host might have added."""
+        return self._function_context
 
     def new_guid(self) -> uuid.UUID:
         """Return a new UUID, the same one in every replay."""

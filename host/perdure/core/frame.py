@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from perdure.core.actions import Action, Awaited, ContinuedAsNew, SubOrchestrationScheduled
+from perdure.core.histories import PastTurn
 from perdure.core.history import EventRaised
 from perdure.core.tasks import Task
 
@@ -31,6 +32,8 @@ class Frame:
         self.continuation: ContinuedAsNew | None = None
         self.awaited: Task[Any] | None = None
         """What the function waits for."""
+        self.past: list[PastTurn] = []
+        """The generation's turns up to the present one."""
         self.scheduled: dict[int, Awaited] = {}
         self._asked: list[Action] = []
         self._open: dict[int, Task[Any]] = {}

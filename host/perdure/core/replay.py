@@ -32,6 +32,7 @@ from perdure.core.data import payload_of, to_json
 from perdure.core.failure import Failure, TaskFailedError, failure_of
 from perdure.core.frame import Frame
 from perdure.core.hints import FunctionTypes, orchestrator_hints
+from perdure.core.histories import PastTurn, without_data
 from perdure.core.history import (
     Event,
     EventRaised,
@@ -136,10 +137,14 @@ class Orchestration:
     # ---- a turn --------------------------------------------------------------------------------------------------
 
     def _run(self, at: datetime, events: Sequence[Event], payloads: Mapping[str, str]) -> list[Action]:
-        self._frame.now = at
+        frame = self._frame
+        frame.now = at
+        turn = PastTurn(at, frame.replaying, without_data(events))
+        frame.past.append(turn)
         for event in events:
             self._apply(event, payloads)
-        return self._frame.take_actions()
+        turn.actions = actions = frame.take_actions()
+        return actions
 
     def _apply(self, event: Event, payloads: Mapping[str, str]) -> None:  # noqa: PLR0912 - a case for each event
         if self._ended and not isinstance(event, EventRaised):
