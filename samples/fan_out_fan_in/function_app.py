@@ -76,7 +76,7 @@ async def add_up(context: df.OrchestrationContext, job: Job) -> Statement:
         done = await context.task_any(list(running))
         file = running.pop(done)
         try:
-            invoice: Invoice = done.result
+            invoice: Invoice = await done
         except df.TaskFailedError as error:
             statement.unread[file] = error.message
         else:
