@@ -133,11 +133,11 @@ async def test_a_pause_outlives_continue_as_new(hub):
     session = worker.engine._sessions.of(instance_id)
     wake, session._wake = session._wake, lambda: None  # both messages come in one batch
     await hub.raise_event(instance_id, "go")
-    while not session._inbox:
+    while not session._in_hand.waiting:
         await hub.turns(instance_id, 1)
         await worker.engine.clock.sleep(0.01)
     await hub.suspend(instance_id)
-    while len(session._inbox) < 2:
+    while len(session._in_hand.waiting) < 2:
         await worker.engine.clock.sleep(0.01)
     session._wake = wake
     session._wake()

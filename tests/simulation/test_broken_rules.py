@@ -15,7 +15,7 @@ def acknowledge_before_sending(monkeypatch):
     send = Session._send
 
     async def early(self, turns, *, again):
-        for inbound in (*self._held, *self._batch):
+        for inbound in (*self._in_hand.held, *self._in_hand.batch):
             inbound.delivery.acknowledge()
         await send(self, turns, again=again)
 
@@ -46,7 +46,7 @@ def drop_on_stale_state(monkeypatch):
 
 def send_nothing_again(monkeypatch):
     async def silent(self, known):
-        self._held += known
+        self._in_hand.held += known
 
     monkeypatch.setattr(Session, "_take_over", silent)
 

@@ -25,9 +25,10 @@ from perdure.core.messages import Completion, Rewind, Terminate
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.engine.activities import lost
 from perdure.engine.blocking import Blocking, Refusal
-from perdure.engine.delivery import AnchorLost, Inbound
+from perdure.engine.delivery import Inbound
 from perdure.engine.executor import Execution
 from perdure.engine.garbage import Garbage, garbage_of
+from perdure.engine.in_hand import InHand
 from perdure.engine.in_place import InPlace
 from perdure.engine.journal import Change, Columns, Journal
 from perdure.engine.services import Services
@@ -64,10 +65,7 @@ class Session:
         self._in_place = InPlace(instance_id, services.runner, services.clock, self._wake)
         self._execution: Execution | None = None
         self._loaded = False
-        self._inbox: list[Inbound] = []
-        self._batch: list[Inbound] = []
-        self._held: list[Inbound] = []
-        """Consumed and not yet acknowledged; one of them is the anchor while anything runs in place."""
+        self._in_hand = InHand(self.nonce, self._journal)
         self._outcomes: Outcomes = []
         """Taken from what ran in place, in the step that is being made."""
         self._wrote = False
@@ -77,13 +75,9 @@ class Session:
     # ---- from outside ----------------------------------------------------------------------------------------------
 
     def offer(self, inbound: Inbound) -> None:
-        """Hand over a message. One that the session holds already brings its newest receipt (trap e)."""
-        for mine in (*self._inbox, *self._batch, *self._held):
-            if mine.delivery.message_id == inbound.delivery.message_id and not mine.delivery.is_settled:
-                mine.renew(inbound)
-                return
-        self._inbox.append(inbound)
-        self._wake()
+        """Hand over a message."""
+        if self._in_hand.receive(inbound):
+            self._wake()
 
     def adopt_new(self, row: Row, fresh_at: int) -> None:
         """Spare the first read: this process has just inserted the row. Ignored if the session has one."""
@@ -94,14 +88,12 @@ class Session:
     @property
     def idle(self) -> bool:
         """Whether nothing is lost when the session is forgotten."""
-        return self._task is None and not (self._inbox or self._held or self._in_place.busy)
+        return self._task is None and not (self._in_hand.waiting or self._in_hand.held or self._in_place.busy)
 
     def abandon(self, error: BaseException) -> None:
         """Give everything back: whoever receives the messages next goes on from what is durable."""
         self._in_place.abandon()
-        for inbound in (*self._inbox, *self._batch, *self._held):
-            inbound.delivery.give_back(error)
-        self._inbox, self._batch, self._held = [], [], []
+        self._in_hand.give_back_all(error)
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
         self._closed(self)
@@ -114,7 +106,7 @@ class Session:
 
     async def _run(self) -> None:
         try:
-            while self._inbox or self._in_place.has_outcomes or self._must_begin:
+            while self._in_hand.waiting or self._in_place.has_outcomes or self._must_begin:
                 async with self._services.turn_slots:
                     await self._guarded_step()
         except Exception as error:  # noqa: BLE001 - whatever it is, the messages must come again
@@ -136,33 +128,18 @@ class Session:
         except StorageUnavailable:
             raise
         except Exception as error:
-            if self._wrote or not self._batch:
+            if self._wrote or not self._in_hand.batch:
                 raise
             _log.warning("instance '%s': messages will come again: %s", self.instance_id, error, exc_info=error)
-            for inbound in self._batch:
-                inbound.delivery.give_back(error)
-            self._batch = []
+            self._in_hand.give_back_batch(error)
             self._in_place.put_back(self._outcomes)
             self._loaded = False
-
-    def _take_batch(self) -> list[Inbound]:
-        """Take the messages that wait, up to one that has come before: that one alone, since it may be why. A rewind is
-        taken alone, too: what comes after it is to be judged by what it brings about.
-        """
-        batch: list[Inbound] = []
-        for inbound in self._inbox:
-            if inbound.delivery.dequeue_count > 1 or isinstance(inbound.message, Rewind):
-                batch = batch or [inbound]
-                break
-            batch.append(inbound)
-        self._inbox = self._inbox[len(batch) :]
-        return batch
 
     @property
     def _must_begin(self) -> bool:
         """Whether a generation has been committed whose first turn is ours to run."""
         journal = self._journal
-        if not self._held or journal.row is None or journal.state.ended or journal.state.started:
+        if not self._in_hand.held or journal.row is None or journal.state.ended or journal.state.started:
             return False
         return journal.instance.status != OrchestrationRuntimeStatus.Pending
 
@@ -170,14 +147,14 @@ class Session:
         if not self._loaded:
             await self._reload()
             self._loaded = True
-        batch = self._batch = self._take_batch()
+        batch = self._in_hand.take_batch()
         outcomes = self._outcomes = self._in_place.take()
         if self._journal.row is None:
             await self._step_without_row(batch)
             return
         intake = self._judge(batch, outcomes)
         news = [inbound for inbound, verdict in _judged(batch, intake) if verdict is Verdict.CONSUME]
-        if not (news or self._held) and intake.events:
+        if not (news or self._in_hand.held) and intake.events:
             await self._hand_over(outcomes)
             intake.events, outcomes = [], []
         commits = bool(news or intake.events or self._must_begin)
@@ -192,10 +169,9 @@ class Session:
         known = [inbound for inbound, verdict in _judged(batch, intake) if verdict is Verdict.KNOWN]
         await self._take_over([inbound for inbound in known if not inbound.is_mere_copy])
         unproven = await self._settle(batch, intake)
-        self._batch = []
+        self._in_hand.put_back(unproven)
         self._release()
         if unproven:
-            self._inbox = [*unproven, *self._inbox]
             await self._reload()
 
     def _judge(self, batch: Sequence[Inbound], outcomes: Outcomes) -> Intake:
@@ -229,7 +205,7 @@ class Session:
         for inbound in batch:
             if not await self._later(inbound):
                 await self._drop(inbound)
-        self._batch = []
+        self._in_hand.put_back([])
         self._release()
 
     async def _later(self, inbound: Inbound) -> bool:
@@ -258,9 +234,10 @@ class Session:
                 made = await self._maker.make(self._journal, self._execution, events, making)
         except (NonDeterminismError, UnknownFunctionError) as error:
             self._execution = None
-            refusal = Refusal(error, [inbound.message for inbound in (news or self._held)])
+            stuck = news or self._in_hand.held
+            refusal = Refusal(error, [inbound.message for inbound in stuck])
             if not self._blocking.is_final(refusal):
-                return await self._block(refusal, news or self._held, outcomes)
+                return await self._block(refusal, stuck, outcomes)
             made = await self._maker.fail(self._journal, events, making, error)
         except PayloadMissing:
             self._execution = None
@@ -274,23 +251,24 @@ class Session:
         if written is None:
             return False
         self._execution = made.execution if written is made.change else None
-        self._held += self._still_mine(news)
+        self._in_hand.hold(news)
         again = written is not made.change
         turns = made.turns if not again else self._journal.state.turns_of_commit(made.change.commit)
         await self._send(turns, again=again)
-        if self._held:
+        if self._in_hand.held:
             self._start_in_place(turns)
         await self._clean(garbage)
         return True
 
     def _making(self, news: Sequence[Inbound]) -> Making:
-        came = [inbound.arrived_at for inbound in (*self._held, *news)]
+        held = self._in_hand.held
+        came = [inbound.arrived_at for inbound in (*held, *news)]
         age = (self._services.clock.now() - max(came)).total_seconds() if came else 0.0
         return Making(
             commit=self._services.new_id(),
             session=self.nonce,
             consumed=[inbound.message.id for inbound in news],
-            anchors=[inbound.message.id for inbound in self._held],
+            anchors=[inbound.message.id for inbound in held],
             anchor_age=age,
         )
 
@@ -332,9 +310,7 @@ class Session:
             if await self._write(Change(commit=self._services.new_id(), turn=None, columns=columns)) is None:
                 return False
         await self._blocking.put_back(self._journal, refusal, outcomes)
-        for inbound in stuck:
-            inbound.delivery.acknowledge()
-        self._held = [inbound for inbound in self._held if inbound not in stuck]
+        self._in_hand.let_go(list(stuck))
         return True
 
     # ---- take-over -------------------------------------------------------------------------------------------------
@@ -350,13 +326,13 @@ class Session:
         now = self._services.clock.now()
         turn = take_over_record(self._journal, making, now)
         if await self._write(Change(commit=making.commit, turn=turn, columns=Columns())) is None:
-            self._inbox = [*known, *self._inbox]
+            self._in_hand.waiting = [*known, *self._in_hand.waiting]
             return
         journal = self._journal
-        self._held = [inbound for inbound in self._held if inbound not in known] + self._still_mine(known)
+        self._in_hand.hold(known)
         turns = {id(each): each for inbound in known for each in journal.state.unsettled_turns(inbound.message.id)}
         await self._send(list(turns.values()), again=True)
-        if self._held:
+        if self._in_hand.held:
             await self._run_or_fail_in_place(poisoned=any(inbound.poisoned for inbound in known))
 
     async def _run_or_fail_in_place(self, *, poisoned: bool) -> None:
@@ -379,22 +355,8 @@ class Session:
         before = self._journal.row.etag if self._journal.row is not None else None
         self._execution = None
         await self._journal.load()
-        mine = self._still_mine(self._held)
-        self._held = mine
+        self._in_hand.look_again()
         return (self._journal.row.etag if self._journal.row is not None else None) != before
-
-    def _still_mine(self, held: Sequence[Inbound]) -> list[Inbound]:
-        """Return those messages that this session was the last to consume or take over; let go of the others."""
-        mine: list[Inbound] = []
-        for inbound in held:
-            state = self._journal.state
-            if self._journal.row is not None and state.holder(inbound.message.id) == self.nonce:
-                mine.append(inbound)
-            elif self._journal.row is not None and not state.knows(inbound.message.id):
-                inbound.delivery.acknowledge()  # its generation is over, so long ago that no record of it is left
-            else:
-                inbound.delivery.give_back(AnchorLost(f"another session has taken over message '{inbound.message.id}'"))
-        return mine
 
     # ---- acknowledging ---------------------------------------------------------------------------------------------
 
@@ -448,14 +410,11 @@ class Session:
         inbound.delivery.acknowledge()
 
     def _release(self) -> None:
-        """Rule 2: everything is committed and sent. Acknowledge, but for the newest message while something still
-        runs in place: that one is the anchor.
-        """
+        """Acknowledge, but for the newest message while something still runs in place: that one is the anchor."""
         journal = self._journal
         alive = journal.row is not None and not journal.state.ended
         keep = 1 if alive and (self._in_place.busy_with(journal.execution) or self._must_begin) else 0
-        while len(self._held) > keep:
-            self._held.pop(0).delivery.acknowledge()
+        self._in_hand.release(keep=keep)
 
     async def _clean(self, garbage: Garbage) -> None:
         if garbage.payloads:
@@ -464,8 +423,7 @@ class Session:
             await self._services.storage.delete_segments(self.instance_id, garbage.segments)
 
     def _requeue(self, batch: Sequence[Inbound], outcomes: Outcomes) -> None:
-        self._inbox = [*batch, *self._inbox]
-        self._batch = []
+        self._in_hand.put_back(batch)
         self._in_place.put_back(outcomes)
 
 
