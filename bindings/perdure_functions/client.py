@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from perdure.client import Client, DurableOrchestrationStatus, SyncClient
 from perdure.client.sync_client import run_from_thread
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.engine.worker import Worker
+from perdure.errors import InstanceEndedError
 from perdure.storage.protocol import Storage
 from perdure_functions.links import ManagementLinks
 
@@ -78,6 +80,23 @@ class DurableOrchestrationClient(Client):
             other = await self._sibling(task_hub_name, connection_name)
             await other.raise_event(instance_id, event_name, event_data)
 
+    # ---- commands: to an instance that has ended they are no errors, as in Durable Functions -----------------------
+
+    async def terminate(self, instance_id: str, reason: str, *, recursive: bool = True) -> None:
+        """End an instance; one that has ended is left as it is. See `perdure.Client.terminate`."""
+        with suppress(InstanceEndedError):
+            await super().terminate(instance_id, reason, recursive=recursive)
+
+    async def suspend(self, instance_id: str, reason: str) -> None:
+        """Pause an instance; one that has ended is left as it is. See `perdure.Client.suspend`."""
+        with suppress(InstanceEndedError):
+            await super().suspend(instance_id, reason)
+
+    async def resume(self, instance_id: str, reason: str) -> None:
+        """End the pause of an instance; one that has ended is left as it is. See `perdure.Client.resume`."""
+        with suppress(InstanceEndedError):
+            await super().resume(instance_id, reason)
+
     # ---- HTTP ----------------------------------------------------------------------------------------------------
 
     def create_check_status_response(self, request: func.HttpRequest | None, instance_id: str) -> func.HttpResponse:
@@ -109,7 +128,8 @@ class DurableOrchestrationClient(Client):
     ) -> func.HttpResponse:
         """Return the output (200) of an instance that ends in time, the check-status answer (202) of one that does not.
 
-        One that has failed is answered with its status and 500, one that was terminated with its status and 200.
+        An output that is a text is the body as it is, any other its JSON. An instance that has failed is answered with
+        its status and 500, one that was terminated with its status and 200.
 
         Args:
             request: the request being answered.
@@ -121,6 +141,8 @@ class DurableOrchestrationClient(Client):
             status = await self.wait_for_completion(instance_id, timedelta(milliseconds=timeout_in_milliseconds))
         except TimeoutError:
             return self.create_check_status_response(request, instance_id)
+        if status.runtime_status is OrchestrationRuntimeStatus.Completed and isinstance(status.output, str):
+            return func.HttpResponse(status.output, mimetype="application/json")
         return response_of_ended(status)
 
 

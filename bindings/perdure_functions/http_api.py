@@ -16,6 +16,7 @@ import azure.functions as func
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from perdure.client import Client
 from perdure.client.status import DurableOrchestrationStatus, time_text
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
 from perdure.errors import (
@@ -28,7 +29,7 @@ from perdure.errors import (
 )
 from perdure.storage.protocol import StorageUnavailable
 from perdure.storage.rows import InstanceQuery
-from perdure_functions.client import DurableOrchestrationClient, json_response
+from perdure_functions.client import DurableOrchestrationClient, json_response, response_of_ended
 from perdure_functions.links import ROUTE
 from perdure_functions.runtime import Runtime
 
@@ -215,9 +216,10 @@ async def _start(request: func.HttpRequest, client: DurableOrchestrationClient) 
     )
     if query.timeout is None:
         return client.create_check_status_response(request, instance_id)
-    return await client.wait_for_completion_or_create_check_status_response(
-        request, instance_id, round(query.timeout * 1_000)
-    )
+    try:
+        return response_of_ended(await client.wait_for_completion(instance_id, query.timeout))
+    except TimeoutError:
+        return client.create_check_status_response(request, instance_id)
 
 
 async def _status(request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
@@ -272,19 +274,19 @@ async def _raise_event(request: func.HttpRequest, client: DurableOrchestrationCl
 
 async def _terminate(request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
     query = _read_query(request, _TerminateQuery)
-    await client.terminate(_parameter(request, "instanceId"), query.reason, recursive=query.recursive)
+    await Client.terminate(client, _parameter(request, "instanceId"), query.reason, recursive=query.recursive)
     return func.HttpResponse(status_code=202)
 
 
 async def _suspend(request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
     query = _read_query(request, _ReasonQuery)
-    await client.suspend(_parameter(request, "instanceId"), query.reason)
+    await Client.suspend(client, _parameter(request, "instanceId"), query.reason)
     return func.HttpResponse(status_code=202)
 
 
 async def _resume(request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
     query = _read_query(request, _ReasonQuery)
-    await client.resume(_parameter(request, "instanceId"), query.reason)
+    await Client.resume(client, _parameter(request, "instanceId"), query.reason)
     return func.HttpResponse(status_code=202)
 
 

@@ -93,4 +93,4 @@ async def test_sync_functions_with_a_client(run, app_folder):
     (app_folder / "function_app.py").write_text(SYNC_APP)
     worker = await run(app_folder)
     response = await worker.http("go", "GET", "https://app.example/api/go")
-    assert (response.status_code, response.body.bytes) == ("200", b'"go"')
+    assert (response.status_code, response.body.bytes) == ("200", b"go")

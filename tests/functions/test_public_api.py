@@ -61,9 +61,9 @@ SIGNATURES = {
     ),
     "DurableOrchestrationStatus": (
         "(name=None, instanceId=None, createdTime=None, lastUpdatedTime=None, input=None, output=None, "
-        "runtimeStatus=None, customStatus=None, history=None, reason=None)"
+        "runtimeStatus=None, customStatus=None, history=None, reason=None, **more)"
     ),
-    "PurgeHistoryResult": "(instancesDeleted)",
+    "PurgeHistoryResult": "(instancesDeleted, **more)",
     "RetryOptions": (
         "(first_retry_interval_in_milliseconds, max_number_of_attempts, backoff_coefficient=1.0, "
         "max_retry_interval_in_milliseconds=None, retry_timeout_in_milliseconds=None, jitter=0, non_retryable=(), "

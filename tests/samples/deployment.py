@@ -73,8 +73,9 @@ class RunningSample(AppDriver):
 class Deployment:
     """One app after the other over one store: deploying stops what ran before."""
 
-    def __init__(self, folder: Path, monkeypatch) -> None:
+    def __init__(self, folder: Path, monkeypatch, apps: Path = SAMPLES) -> None:
         self._folder = folder
+        self._apps = apps
         self._monkeypatch = monkeypatch
         self._running: RunningSample | None = None
 
@@ -89,7 +90,7 @@ class Deployment:
         """Import a sample from a copy of its folder, with its local settings where `settings` say nothing else."""
         folder = self._folder / name
         ignored = shutil.ignore_patterns(".perdure", "__pycache__")
-        shutil.copytree(SAMPLES / name, folder, ignore=ignored, dirs_exist_ok=True)
+        shutil.copytree(self._apps / name, folder, ignore=ignored, dirs_exist_ok=True)
         if edit is not None:
             script = folder / "function_app.py"
             code = script.read_text(encoding="utf-8")

@@ -14,7 +14,8 @@ _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 class DurableOrchestrationStatus:
     """The status of an instance. It is falsy if there is no such instance.
 
-    The constructor's names are the keys of the JSON form, so that tests can make one; clients do so for you.
+    The constructor's names are the keys of the JSON form, so that tests can make one; clients do so for you. Any other
+    keys become attributes of the same name.
     """
 
     def __init__(  # noqa: PLR0917 - the old constructor's parameters, in their order
@@ -29,6 +30,7 @@ class DurableOrchestrationStatus:
         customStatus: Any = None,  # noqa: N803
         history: list[dict[str, Any]] | None = None,
         reason: str | None = None,
+        **more: Any,
     ) -> None:
         self.name = name
         """Name of the orchestrator function."""
@@ -48,6 +50,7 @@ class DurableOrchestrationStatus:
         """Its history events, oldest first, if they were asked for."""
         self.reason = reason
         """Why it makes no progress, for people: it is blocked, or one of its messages could not be processed."""
+        vars(self).update(more)
 
     def __bool__(self) -> bool:
         return self.created_time is not None
@@ -58,9 +61,9 @@ class DurableOrchestrationStatus:
         return f"<DurableOrchestrationStatus of '{self.instance_id}' ('{self.name}'): {self.runtime_status}>"
 
     @classmethod
-    def from_json(cls, json_obj: Mapping[str, Any]) -> Self:
-        """Return the status that `to_json` wrote."""
-        return cls(**json_obj)
+    def from_json(cls, json_obj: Mapping[str, Any] | str) -> Self:
+        """Return the status that `to_json` wrote; from a text (what a server says of a missing one) a falsy status."""
+        return cls(message=json_obj) if isinstance(json_obj, str) else cls(**json_obj)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a dictionary that has a JSON form; `reason` is in it only if there is one."""
@@ -81,8 +84,9 @@ class DurableOrchestrationStatus:
 class PurgeHistoryResult:
     """How many instances a purge has deleted."""
 
-    def __init__(self, instancesDeleted: int) -> None:  # noqa: N803 - Durable Functions' own name
+    def __init__(self, instancesDeleted: int, **more: Any) -> None:  # noqa: N803 - Durable Functions' own name
         self.instances_deleted = instancesDeleted
+        vars(self).update(more)
 
     def __repr__(self) -> str:
         return f"PurgeHistoryResult(instancesDeleted={self.instances_deleted})"
