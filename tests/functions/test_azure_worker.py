@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
 
 import pytest
 
@@ -14,6 +12,7 @@ from perdure.storage.connection import resolve_connection
 from perdure.storage.opening import open_storage
 from tests.functions.azure_worker import AzureWorker
 from tests.functions.test_sample_app import ROOT
+from tests.storage.providers import new_hub
 
 SYNC_APP = """
 from __future__ import annotations
@@ -34,14 +33,22 @@ def go(req: func.HttpRequest, client: df.SyncDurableFunctionsClient, context: fu
 """
 
 
+@pytest.fixture(params=["sqlite", pytest.param("azurite", marks=pytest.mark.azurite)])
+def hub(request, app_folder, monkeypatch):
+    """A hub of its own in each store."""
+    if request.param == "azurite":
+        monkeypatch.setenv("AzureWebJobsStorage", request.getfixturevalue("azurite").connection_string)
+    name = new_hub()
+    monkeypatch.setenv("AzureFunctionsJobHost__extensions__durableTask__hubName", name)
+    return name
+
+
 @pytest.fixture
-async def run(app_folder, monkeypatch):
+async def run(hub):
     """Starts the worker on an app's folder; called with it."""
     started = []
 
     async def start(folder):
-        monkeypatch.delitem(sys.modules, "function_app", raising=False)
-        monkeypatch.syspath_prepend(folder)
         worker = AzureWorker(folder)
         await worker.start()
         started.append(worker)
@@ -50,18 +57,6 @@ async def run(app_folder, monkeypatch):
     yield start
     for worker in started:
         await worker.stop()
-        await sys.modules["function_app"].app.on_host_stop()
-    sys.modules.pop("function_app", None)
-
-
-async def ended(worker, instance_id):
-    url = f"https://app.example/api/durabletask/instances/{instance_id}"
-    async with asyncio.timeout(30):
-        while True:
-            response = await worker.http("perdure-http-instances", "GET", url, {"instanceId": instance_id})
-            if response.status_code != "202":
-                return json.loads(response.body.bytes)
-            await worker.queues.wait_for_message("testhub-control", 0.02)
 
 
 async def test_the_sample_app(run):
@@ -71,21 +66,23 @@ async def test_the_sample_app(run):
     response = await worker.http("start_orchestration", "POST", url, {"name": "hello_cities"})
     payload = json.loads(response.body.bytes)
     assert (response.status_code, response.headers["Location"]) == ("202", payload["statusQueryGetUri"])
-    status = await ended(worker, payload["id"])
+    status = await worker.ended(payload["id"])
     assert status["output"] == ["Hello Tokyo!", "Hello Seattle!", "Hello London!"]
+    assert worker.broken_rules() == []
 
 
-async def test_its_queues(run):
+async def test_its_queues(run, hub):
     """What another process starts comes through the queue, and so do activities that run at once."""
     worker = await run(ROOT)
-    elsewhere = Client(open_storage(resolve_connection("AzureWebJobsStorage", os.environ), "TestHub"))
+    elsewhere = Client(open_storage(resolve_connection("AzureWebJobsStorage", os.environ), hub))
     await elsewhere._storage.create()
     await elsewhere.start_new("hello_cities", "one")
     await elsewhere.start_new("count_words", "two", "docs/adr")
-    status = await ended(worker, "one")
+    status = await worker.ended("one")
     assert status["output"] == ["Hello Tokyo!", "Hello Seattle!", "Hello London!"]
-    assert (await ended(worker, "two"))["output"]["files"] == len(list((ROOT / "docs" / "adr").glob("*.md")))
+    assert (await worker.ended("two"))["output"]["files"] == len(list((ROOT / "docs" / "adr").glob("*.md")))
     assert set(worker.delivered) == {"perdure-control", "perdure-workitems"}
+    assert worker.broken_rules() == []
     await elsewhere._storage.close()
 
 
@@ -94,3 +91,10 @@ async def test_sync_functions_with_a_client(run, app_folder):
     worker = await run(app_folder)
     response = await worker.http("go", "GET", "https://app.example/api/go")
     assert (response.status_code, response.body.bytes) == ("200", b"go")
+    assert worker.broken_rules() == []
+
+
+async def test_what_the_host_would_refuse_is_found(run, app_folder):
+    (app_folder / "function_app.py").write_text(f"{SYNC_APP}\nagain = app\n")
+    with pytest.raises(AssertionError, match="More than one"):
+        await run(app_folder)
