@@ -13,12 +13,13 @@ ROOT = Path(__file__).parent.parent
 LAYERS = {
     "errors": set(),
     "core": {"errors"},
+    "checking": {"errors"},
     "storage": {"errors", "core"},
     "engine": {"errors", "core", "storage"},
     "client": {"errors", "core", "storage", "engine"},
     "testing": {"errors", "core", "storage", "engine", "client"},
-    "local": {"errors", "core", "storage", "engine", "client"},
-    "cli": {"errors", "core", "storage", "engine", "client", "local"},
+    "local": {"errors", "core", "checking", "storage", "engine", "client"},
+    "cli": {"errors", "core", "checking", "storage", "engine", "client", "local"},
 }
 IMPURE = {"asyncio", "azure", "logging", "os", "pathlib", "socket", "sqlite3", "threading", "time", "secrets"}
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from perdure.cli.check import check
 from perdure.cli.start import start
 from perdure.errors import PerdureError
 
@@ -18,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("start")(start)
+app.command("check")(check)
 
 
 def _show_version(wanted: bool) -> None:

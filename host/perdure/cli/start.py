@@ -47,6 +47,12 @@ def start(
             help="Seconds for which a queue message taken by a process that died stays hidden.",
         ),
     ] = 60,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check/--no-check", envvar="PERDURE_CHECK", help="Warn of orchestrator code that breaks replay."
+        ),
+    ] = True,
 ) -> None:
     """Run the Function app in the current folder."""
     import os
@@ -67,6 +73,7 @@ def start(
         verbose=verbose,
         invisibility=invisibility,
         storage=parse_storage_choice(storage),
+        check=check,
     )
     with bind(options.address, options.port) as bound, chosen_storage(options.storage, folder, os.environ):
         code = _run(options, bound, reload=reload)

@@ -27,5 +27,7 @@ class HostOptions:
     invisibility: float = 60.0
     """Seconds for which a received queue message stays hidden; renewed at half of it while its function runs."""
     storage: StorageChoice | None = None
+    check: bool = True
+    """Warn of orchestrator code that breaks replay."""
     drain_timeout: float = 10.0
     """Seconds that running invocations get to finish when the host stops."""

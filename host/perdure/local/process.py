@@ -20,6 +20,7 @@ from perdure.local.admin import host_application
 from perdure.local.app_folder import LOCAL_SETTINGS, check_app_folder
 from perdure.local.app_loading import load_app
 from perdure.local.catalog import LocalFunction, read_functions
+from perdure.local.determinism import warn_of_findings
 from perdure.local.exit_codes import FAILED, SECOND_INTERRUPT, START_FAILED
 from perdure.local.host import FunctionsHost
 from perdure.local.interrupts import Interrupts
@@ -120,6 +121,8 @@ def _load(options: HostOptions, bound: socket.socket, environ: MutableMapping[st
     _describe_host(environ, options.app_dir, bound.getsockname()[1])
     os.chdir(options.app_dir)
     app = load_app(options.app_dir)
+    if options.check:
+        warn_of_findings(options.app_dir)
     functions = read_functions(app, options.app_dir, environ)
     return _LoadedApp(app, functions, host_json, local_settings, bound)
 
