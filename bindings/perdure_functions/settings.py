@@ -24,6 +24,7 @@ from perdure_functions.host_json import read_host_json, value_at
 _log = logging.getLogger("perdure.settings")
 
 _SECTION = "extensions.durableTask"
+_CONNECTION = "AzureWebJobsStorage"
 _LOCAL_HUB = "TestHubName"
 _LONGEST_HUB = 45
 _WEEK = 7 * 24 * 3600
@@ -68,7 +69,9 @@ def _only_azure_storage(value: object) -> object:
 
 class _StorageProvider(_Section):
     type: Annotated[str, BeforeValidator(_only_azure_storage)] = "AzureStorage"
-    connection_name: str = Field(default="AzureWebJobsStorage", min_length=1)
+    connection_name: str | None = Field(default=None, min_length=1)
+    connection_string_name: str | None = Field(default=None, min_length=1)
+    """What `connection_name` was called before version 2.7 of the Durable Functions extension."""
     partition_count: int = Field(default=1, ge=1, le=16)
     control_queue_count: int | None = Field(default=None, ge=1, le=16)
 
@@ -119,7 +122,7 @@ def load_settings(environ: Mapping[str, str]) -> DurableSettings:
     check_hub(hub)
     return DurableSettings(
         hub=hub,
-        connection=provider.connection_name,
+        connection=provider.connection_name or provider.connection_string_name or _CONNECTION,
         control_queues=provider.control_queue_count or provider.partition_count,
         default_version=task.default_version,
         management_auth_level=task.http_management_auth_level,

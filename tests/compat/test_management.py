@@ -115,7 +115,7 @@ async def test_queries_and_purges(app):
         await app.completed(await started(app, "greet", instance_id))
     url = await waiting(app, "w1")
     assert await told(app, "all") == ["g1", "g2", "h1", "w1"]
-    assert await told(app, "by") == [["g1", "g2", "h1"], ["g1", "g2"]]
+    assert await told(app, "by") == [["g1", "g2", "h1"], ["g1", "g2"], ["g1", "g2", "h1", "w1"]]
     assert await told(app, "do/purge/g1") == 1
     assert await told(app, "purge") == 2
     assert await told(app, "all") == ["w1"]

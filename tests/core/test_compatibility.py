@@ -75,6 +75,19 @@ def test_any_of_nothing_is_nothing_at_once(drive):
     assert run.output == [None, []]
 
 
+def test_composites_by_both_names(drive):
+    """Each name has its own parameter's name."""
+
+    def both(context):
+        first = yield context.when_any(tasks=[context.task_all(activities=[])])
+        second = yield context.task_any(activities=[context.when_all(tasks=[])])
+        return [first.result, second.result]
+
+    run = drive(both)
+    run.start()
+    assert run.output == [[], []]
+
+
 # ---- events --------------------------------------------------------------------------------------------------------
 
 

@@ -256,7 +256,7 @@ class Client:
         created_time_from: datetime | None = None,
         created_time_to: datetime | None = None,
         runtime_status: Iterable[OrchestrationRuntimeStatus] | None = None,
-        instance_id_prefix: str = "",
+        instance_id_prefix: str | None = None,
     ) -> list[DurableOrchestrationStatus]:
         """Return the status of all orchestrations that meet every condition given, without inputs.
 
@@ -266,7 +266,7 @@ class Client:
             runtime_status: in one of these statuses; None or none at all means any.
             instance_id_prefix: whose id begins with this.
         """
-        query = instance_query(created_time_from, created_time_to, runtime_status, instance_id_prefix)
+        query = instance_query(created_time_from, created_time_to, runtime_status, instance_id_prefix or "")
         found: list[DurableOrchestrationStatus] = []
         continuation: str | None = None
         while True:

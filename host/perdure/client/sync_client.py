@@ -115,7 +115,7 @@ class SyncClient:
         created_time_from: datetime | None = None,
         created_time_to: datetime | None = None,
         runtime_status: Iterable[OrchestrationRuntimeStatus] | None = None,
-        instance_id_prefix: str = "",
+        instance_id_prefix: str | None = None,
     ) -> list[DurableOrchestrationStatus]:
         """See `Client.get_status_by`."""
         return self._wait(

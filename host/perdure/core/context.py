@@ -258,16 +258,21 @@ class OrchestrationContext:
         self._frame.wait_for(TimerCreated(no, due), task)
         return task
 
-    def task_all(self, tasks: Sequence[Task[Any]]) -> Task[list[Any]]:
+    def when_all(self, tasks: Sequence[Task[Any]]) -> Task[list[Any]]:
         """Return a task that completes with all results, or fails as soon as one of the tasks fails."""
         return WhenAll(_checked(tasks, "task_all"))
 
-    def task_any(self, tasks: Sequence[Task[Any]]) -> Task[Any]:
+    def when_any(self, tasks: Sequence[Task[Any]]) -> Task[Any]:
         """Return a task that completes with the first of the tasks to complete or fail; with None if there is none."""
         return WhenAny(_checked(tasks, "task_any"))
 
-    when_all = task_all
-    when_any = task_any
+    def task_all(self, activities: Sequence[Task[Any]]) -> Task[list[Any]]:
+        """Another name of `when_all`."""
+        return self.when_all(activities)
+
+    def task_any(self, activities: Sequence[Task[Any]]) -> Task[Any]:
+        """Another name of `when_any`."""
+        return self.when_any(activities)
 
     # ---- events ----------------------------------------------------------------------------------------------
 

@@ -123,7 +123,8 @@ async def by(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> fu
         now - timedelta(hours=1), now + timedelta(hours=1), [df.OrchestrationRuntimeStatus.Completed]
     )
     prefixed = await client.get_status_by(instance_id_prefix="g")
-    return answer([sorted(each.instance_id for each in found) for found in (statuses, prefixed)])
+    unconditional = await client.get_status_by(None, None, [], None)
+    return answer([sorted(each.instance_id for each in found) for found in (statuses, prefixed, unconditional)])
 
 
 @app.route(route="purge")
