@@ -19,7 +19,7 @@ import azure.functions as func
 from pydantic import BaseModel, Field, ValidationError
 
 import perdure_functions as df
-from perdure.errors import InstanceEndedError, InstanceExistsError, InstanceNotFoundError
+from perdure.errors import InstanceExistsError, InstanceNotFoundError
 
 app = df.DFApp()
 
@@ -87,13 +87,13 @@ async def look_at_report(req: func.HttpRequest, client: df.DurableOrchestrationC
 @app.route(route="reports/{id}", methods=["DELETE"])
 @app.durable_client_input(client_name="client")
 def cancel_report(req: func.HttpRequest, client: df.SyncDurableFunctionsClient) -> func.HttpResponse:
-    """Cancel a report in the making. Functions that are not async get a client whose methods are not either."""
+    """Cancel a report in the making; one that has ended stays as it is. Functions that are not async get a client
+    whose methods are not either.
+    """
     try:
         client.terminate(req.route_params["id"], req.params.get("why", "nobody wants it any more"))
     except InstanceNotFoundError as error:
         return answer(404, {"problem": str(error)})
-    except InstanceEndedError as error:
-        return answer(409, {"problem": str(error)})
     return answer(202, {})
 
 
