@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from perdure.core.versions import VersionFailure, VersionMatch
 from perdure.engine.settings import EngineSettings
 from perdure.errors import SettingsError
 from perdure.local.timespan import parse_timespan
@@ -58,6 +60,15 @@ class _Section(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, frozen=True, extra="ignore")
 
 
+def _spelt(names: type[StrEnum]) -> Callable[[object], object]:
+    """Return what spells a name as the enumeration does, whatever its case."""
+
+    def spelt(value: object) -> object:
+        return next((name for name in names if _lower(value) == name.lower()), value)
+
+    return spelt
+
+
 def _only_azure_storage(value: object) -> object:
     if _lower(value) != "azurestorage":
         raise ValueError(
@@ -92,6 +103,9 @@ class _DurableTask(_Section):
     max_deliveries: int | None = Field(default=None, ge=1)
     fail_on_non_determinism: bool | None = None
     unknown_function_tries: int | None = Field(default=None, ge=0)
+    blocked_delay: float | None = Field(default=None, gt=0, le=300)
+    version_match_strategy: Annotated[VersionMatch, BeforeValidator(_spelt(VersionMatch))] | None = None
+    version_failure_strategy: Annotated[VersionFailure, BeforeValidator(_spelt(VersionFailure))] | None = None
     tail_turns: int | None = Field(default=None, ge=1, le=200)
     tail_bytes: int | None = Field(default=None, ge=1024, le=512 * 1024)
     turn_bytes: int | None = Field(default=None, ge=256, le=60 * 1024)
@@ -100,9 +114,11 @@ class _DurableTask(_Section):
 _OTHER_NAMES = {
     "max_concurrent_activity_functions": "max_concurrent_activities",
     "max_concurrent_orchestrator_functions": "max_concurrent_orchestrators",
+    "version_match_strategy": "version_match",
+    "version_failure_strategy": "version_failure",
 }
 """Fields that are called otherwise in `EngineSettings`."""
-_NOT_THE_ENGINES = {"hub_name", "default_version", "http_management_auth_level", "storage_provider"}
+_NOT_THE_ENGINES = {"hub_name", "http_management_auth_level", "storage_provider"}
 
 
 def load_settings(environ: Mapping[str, str]) -> DurableSettings:

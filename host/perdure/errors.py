@@ -25,6 +25,10 @@ class UnknownFunctionError(PerdureError):
     """No function of this name and kind is registered in the app."""
 
 
+class VersionMismatchError(PerdureError):
+    """This worker must not run an instance of this version."""
+
+
 class SettingsError(PerdureError):
     """A setting (host.json, local.settings.json, environment) is missing or makes no sense."""
 

@@ -400,7 +400,7 @@ def test_retries_wait_longer_and_longer(drive):
         (timer,) = run.turn(failed(2 * attempt))
         waits.append((timer.fire_at - run.now).total_seconds())
         (again,) = run.turn(fired(2 * attempt + 1), after=60)
-        assert again == TaskScheduled(2 * attempt + 2, "flaky", '"x"')
+        assert again == TaskScheduled(2 * attempt + 2, "flaky", '"x"', first=0)
     run.turn(done(6, "at last"))
     assert waits == [10, 20, 25]
     assert run.output == "at last"

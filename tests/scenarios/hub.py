@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from perdure.core.messages import RaiseEvent, Resume, Rewind, Start, Suspend, Terminate
 from perdure.core.outbox import start_message_id
@@ -22,11 +23,26 @@ from perdure.storage.rows import Instance, QueueMessage, Row
 PUMP = PumpOptions(max_polling_interval=0.1, invisibility=30.0)
 
 
+class _TakingTurns:
+    """A storage that hears of messages a little late: workers of one process would always hear in the same order."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    async def wait_for_message(self, queue: str, timeout: float) -> None:  # noqa: ASYNC109 - the storage's own
+        await self._storage.wait_for_message(queue, timeout)
+        await asyncio.sleep(random.uniform(0, 0.01))
+
+
 class RunningWorker:
     """A worker whose queues are pumped."""
 
     def __init__(self, engine: Worker, storage: Storage) -> None:
         self.engine = engine
+        storage = cast("Storage", _TakingTurns(storage))
         self._pumps = [QueuePump(storage, queue, self._control, PUMP) for queue in self.engine.queues.control]
         self._pumps.append(QueuePump(storage, self.engine.queues.work, self._work, PUMP))
         self._tasks = [asyncio.create_task(pump.run()) for pump in self._pumps]
@@ -72,12 +88,12 @@ class Hub:
         self.registry.activities.add(function.__name__, function)
         return function
 
-    async def add_worker(self, **settings: Any) -> RunningWorker:
+    async def add_worker(self, registry: Registry | None = None, **settings: Any) -> RunningWorker:
         storage = self._open_storage() if self.workers else self.storage
         if storage is not self.storage:
             self._opened.append(storage)
         options = self.settings if not settings else EngineSettings(**settings)
-        engine = Worker(storage, self.registry, options)
+        engine = Worker(storage, registry or self.registry, options)
         if not self.workers:
             await engine.create_hub()
         worker = RunningWorker(engine, storage)

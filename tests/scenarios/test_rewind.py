@@ -8,6 +8,7 @@ import pytest
 
 from perdure.core.failure import TaskFailedError
 from perdure.core.retry import RetryPolicy
+from perdure.engine.registry import activity_context
 
 
 class Steps:
@@ -203,6 +204,34 @@ async def test_retries_begin_a_new_round(hub):
     await hub.rewind("one")
     assert await hub.output("one") == "pay"
     assert steps.ran == {"pay": 7}
+
+
+async def test_the_idempotency_key_is_that_of_the_step(hub):
+    """A charge that went through although its answer was lost must not be made again under another key."""
+    keys = []
+
+    @hub.orchestrator
+    def flow(context):
+        yield context.call_activity("other")
+        return (yield context.call_activity("pay", retry_policy=RetryPolicy(timedelta(milliseconds=10), 2)))
+
+    def pay(_):
+        keys.append(activity_context().idempotency_key)
+        if len(keys) < 5:
+            raise ValueError("no answer")
+        return "paid"
+
+    hub.registry.activities.add("pay", pay)
+    hub.registry.activities.add("other", lambda _: None)
+    await hub.add_worker()
+    await failed(hub, await hub.start("flow", None, "one"))
+    await hub.rewind("one")
+    await failed(hub, "one")
+    await hub.rewind("one")
+    assert await hub.output("one") == "paid"
+    assert len(keys) == 5
+    assert len(set(keys)) == 1
+    assert keys[0].endswith("/1")
 
 
 async def test_a_rewind_that_comes_twice_or_too_late_does_nothing(hub):

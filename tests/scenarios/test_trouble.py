@@ -8,6 +8,7 @@ import pytest
 
 from perdure.core.codec import decode_message, encode_message
 from perdure.core.messages import ActivityCall, RaiseEvent, WorkItem
+from perdure.engine.settings import EngineSettings
 from perdure.storage.protocol import PayloadMissing
 
 FOREVER = 3600
@@ -27,8 +28,8 @@ async def test_an_orchestrator_that_nobody_knows_blocks_then_fails(hub):
     assert "no orchestrator function is named 'nowhere'; this app has: none" in instance.output
 
 
-async def test_a_deployment_that_knows_the_function_continues_a_blocked_instance(hub, monkeypatch):
-    monkeypatch.setattr("perdure.engine.blocking._FIRST_DELAY", 1.0)
+async def test_a_deployment_that_knows_the_function_continues_a_blocked_instance(hub):
+    hub.settings = EngineSettings(blocked_delay=0.5)
     await hub.add_worker()
     instance_id = await hub.start("late", 5)
     blocked = await hub.reaches(instance_id, lambda instance: instance.reason is not None)
@@ -42,8 +43,8 @@ async def test_a_deployment_that_knows_the_function_continues_a_blocked_instance
     assert (await hub.storage.read_instance(instance_id)).reason is None
 
 
-async def test_changed_code_blocks_an_instance_until_it_is_corrected_or_terminated(hub, monkeypatch):
-    monkeypatch.setattr("perdure.engine.blocking._FIRST_DELAY", 1.0)
+async def test_changed_code_blocks_an_instance_until_it_is_corrected_or_terminated(hub):
+    hub.settings = EngineSettings(blocked_delay=0.5)
 
     def original(context):
         yield context.call_activity("a")
@@ -103,9 +104,10 @@ async def test_an_unknown_activity_fails_its_task_and_lists_what_there_is(hub):
         yield context.call_activity("hallo")
 
     hub.registry.activities.add("hello", lambda name: name)
-    await hub.add_worker()
+    await hub.add_worker(unknown_function_tries=1, blocked_delay=0.1)
     failed = await hub.ended(await hub.start("flow"))
     assert "no activity function is named 'hallo'; this app has: 'hello'" in failed.output
+    await hub.quiet()
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,18 @@ def mending(context: OrchestrationContext) -> Orchestrator:
     return [total, done]
 
 
+def patched(context: OrchestrationContext) -> Orchestrator:
+    """Goes the new way, before and after crashes, and in each generation anew."""
+    generation = context.get_input()
+    yield context.call_activity("add", [generation, 1])
+    ways = [context.patched("p")]
+    yield context.call_activity("add", [generation, 2])
+    ways.append(context.patched("p"))
+    if generation < 2:
+        context.continue_as_new(generation + 1)
+    return ways
+
+
 def mended(context: OrchestrationContext) -> Orchestrator:
     number = yield context.call_activity("add", [context.get_input(), 1])
     return (yield context.call_activity("fragile", number, retry_policy=RetryPolicy(timedelta(seconds=5), 2)))
@@ -206,6 +218,7 @@ STARTS: dict[str, tuple[str, Any, Any]] = {
     "noting": ("gathering", [], [0, 1, 2, 3, 4]),
     "announcing": ("announcing", 0, 4),
     "collecting": ("collecting", [], [0, 1, 2, 3, 4, 5]),
+    "patched": ("patched", 0, [True, True]),
     "mending": ("mending", None, [8, "done"]),
 }
 """Instance id -> orchestrator, input, output."""
@@ -213,6 +226,7 @@ STARTS: dict[str, tuple[str, Any, Any]] = {
 ORCHESTRATORS = [
     chain, fan, timers, race, parent, eternal, counting, spinning, buffered, retried, large, echo, waiting,
     announcing, note, gathering, collecting, mending, mended,
+    patched,
 ]  # fmt: skip
 
 

@@ -67,7 +67,8 @@ class Observer:
             self.wrong.append(f"{instance_id}: a turn after the end")
         for action in turn.actions:
             if isinstance(action, TaskScheduled):
-                self._ledger.scheduled.add((f"{instance_id}/{execution}/{action.no}", action.name))
+                step = action.no if action.first is None else action.first
+                self._ledger.scheduled.add((f"{instance_id}/{execution}/{step}", action.name))
             if isinstance(action, OrchestrationCompleted):
                 self._ended.add(instance_id)
         for event in turn.events if not rewound else []:  # what stays is recorded anew

@@ -13,6 +13,7 @@ from perdure.core.actions import (
     ContinuedAsNew,
     EventSent,
     OrchestrationCompleted,
+    PatchMarked,
     SubOrchestrationScheduled,
     TaskScheduled,
     TimerCanceled,
@@ -151,6 +152,8 @@ class _View:
             case ChildTerminated():
                 child = {"InstanceId": action.instance_id, "Reason": action.reason}
                 return {"EventType": "SubOrchestrationInstanceTerminated", "EventId": -1} | child
+            case PatchMarked():
+                return {"EventType": "PatchMarked", "EventId": -1, "Name": action.id}
             case ContinuedAsNew():
                 return {"EventType": "ContinueAsNew", "EventId": -1, "Input": action.input}
             case OrchestrationCompleted():

@@ -27,6 +27,8 @@ class TaskScheduled(msgspec.Struct, frozen=True, array_like=True, tag="TaskSched
     pinned: bool = False
     """It must go through the queue."""
     tags: dict[str, str] = {}
+    first: int | None = None
+    """The number of the first attempt at the same step, if this is another one."""
 
 
 class TimerCreated(msgspec.Struct, frozen=True, array_like=True, tag="TimerCreated"):
@@ -83,6 +85,12 @@ class ContinuedAsNew(msgspec.Struct, frozen=True, array_like=True, tag="Continue
     new_version: str | None = None
 
 
+class PatchMarked(msgspec.Struct, frozen=True, array_like=True, tag="PatchMarked"):
+    """The code has gone the new way at a patch, and goes it in every replay."""
+
+    id: str
+
+
 class OrchestrationCompleted(msgspec.Struct, frozen=True, array_like=True, tag="OrchestrationCompleted"):
     """The orchestration has ended: completed, failed or terminated."""
 
@@ -101,6 +109,7 @@ Action = (
     | EventSent
     | ChildTerminated
     | ContinuedAsNew
+    | PatchMarked
     | OrchestrationCompleted
 )
 

@@ -125,6 +125,18 @@ class OrchestrationContext:
         """Return a logger that is silent while history is replayed, so that every line appears once."""
         return ReplaySafeLogger(logger, lambda: self._frame.replaying)
 
+    def patched(self, patch_id: str) -> bool:
+        """Return whether to run the new code of a change that running instances may not go along with.
+
+        True for an instance that gets here for the first time, false while one that was here before the change is
+        replayed; what is decided first holds for the whole generation. Guard the new code with it and keep the old code
+        beside it until no instance from before the change is left; then remove both the old code and the call.
+
+        Args:
+            patch_id: names the change; at most 200 characters.
+        """
+        return self._frame.patched(check_text(patch_id, "the id of a patch", 200))
+
     # ---- activities, sub-orchestrations, timers ------------------------------------------------------------
 
     def call_activity(
@@ -164,9 +176,10 @@ class OrchestrationContext:
         )
         reads = _reads(hint, f"the result of activity '{activity}'")
 
-        def attempt() -> Task[Any]:
+        def attempt(first: int | None) -> Task[Any]:
             no = self._frame.number()
-            return self._await(TaskScheduled(no, activity, data, pinned=placement == "queue", tags=checked), reads)
+            pinned = placement == "queue"
+            return self._await(TaskScheduled(no, activity, data, pinned=pinned, tags=checked, first=first), reads)
 
         return self._with_retry(retry_policy, attempt)
 
@@ -218,7 +231,7 @@ class OrchestrationContext:
         )
         reads = _reads(hint, f"the output of sub-orchestration '{child}'")
 
-        def attempt() -> Task[Any]:
+        def attempt(_first: int | None) -> Task[Any]:
             no = self._frame.number()
             action = SubOrchestrationScheduled(
                 no,
@@ -347,9 +360,9 @@ class OrchestrationContext:
             return known.output
         return read(function).output
 
-    def _with_retry(self, policy: RetryPolicy | None, attempt: Callable[[], Task[Any]]) -> Task[Any]:
+    def _with_retry(self, policy: RetryPolicy | None, attempt: Callable[[int | None], Task[Any]]) -> Task[Any]:
         if policy is None:
-            return attempt()
+            return attempt(None)
         frame = self._frame
         began = frame.now
         return RetryTask(

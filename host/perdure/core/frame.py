@@ -10,7 +10,14 @@ from typing import Any
 
 import msgspec
 
-from perdure.core.actions import Action, Awaited, ContinuedAsNew, SubOrchestrationScheduled
+from perdure.core.actions import (
+    Action,
+    Awaited,
+    ContinuedAsNew,
+    PatchMarked,
+    TaskScheduled,
+    TimerCreated,
+)
 from perdure.core.histories import PastTurn
 from perdure.core.history import EventRaised
 from perdure.core.tasks import Task
@@ -41,6 +48,9 @@ class Frame:
         self._waiting: dict[str, deque[Task[Any]]] = defaultdict(deque)
         self._buffered: dict[str, deque[tuple[int, EventRaised, str | None]]] = defaultdict(deque)
         self._events = 0
+        self._patches: dict[str, bool] = {}
+        self.marked: frozenset[str] = frozenset()
+        """The patches that the turn being replayed has recorded."""
 
     # ---- what the context asks for ---------------------------------------------------------------------------------
 
@@ -69,6 +79,14 @@ class Frame:
         self._asked.append(action)
         self.scheduled[action.no] = action
         self._open[action.no] = task
+
+    def patched(self, patch_id: str) -> bool:
+        """Return whether the code goes the new way at a patch: decided when it is first asked in this generation."""
+        if patch_id not in self._patches:
+            way = self._patches[patch_id] = not self.replaying or patch_id in self.marked
+            if way:
+                self.ask(PatchMarked(patch_id))
+        return self._patches[patch_id]
 
     def forget(self, no: int) -> bool:
         """Stop waiting for action `no`; False if its outcome came already."""
@@ -134,7 +152,10 @@ class Frame:
             self.wait_for(action, task)
 
     def _renewed(self, action: Awaited, no: int) -> Awaited:
-        if not isinstance(action, SubOrchestrationScheduled):
+        if isinstance(action, TaskScheduled):
+            first = action.no if action.first is None else action.first
+            return msgspec.structs.replace(action, no=no, placement="queue", first=first)
+        if isinstance(action, TimerCreated):
             return msgspec.structs.replace(action, no=no, placement="queue")
         return msgspec.structs.replace(
             action, no=no, execution_id=self.child_execution(no), earlier=[*action.earlier, action.execution_id]

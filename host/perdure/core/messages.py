@@ -8,9 +8,11 @@ action number), so that a repeat carries the same id.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Self
 
 import msgspec
 
+from perdure.core.actions import TaskScheduled
 from perdure.core.failure import Failure
 from perdure.core.state import Parent
 
@@ -104,6 +106,13 @@ class ActivityCall(msgspec.Struct, frozen=True, array_like=True):
     name: str
     input: str | None
     tags: dict[str, str] = {}
+    first: int | None = None
+    """Number of the first attempt at the same step, if this is another one."""
+
+    @classmethod
+    def of(cls, action: TaskScheduled) -> Self:
+        """Return the call that an action asks for."""
+        return cls(action.no, action.name, action.input, action.tags, action.first)
 
 
 class WorkItem(msgspec.Struct, frozen=True, array_like=True, kw_only=True, tag="work"):
@@ -114,6 +123,8 @@ class WorkItem(msgspec.Struct, frozen=True, array_like=True, kw_only=True, tag="
     calls: list[ActivityCall]
     again: bool = False
     """It may have been sent before: look at the row first and skip what is finished."""
+    tries: int = 0
+    """How often it has been put back because no worker that received it knew its function."""
 
 
 class Overflow(msgspec.Struct, frozen=True, array_like=True, kw_only=True, tag="overflow"):

@@ -120,7 +120,7 @@ class _Sending:
         return self._present and self._state.open(no) is not None
 
     def _work(self, action: TaskScheduled) -> WorkItem:
-        call = ActivityCall(action.no, action.name, action.input, action.tags)
+        call = ActivityCall.of(action)
         return WorkItem(
             instance_id=self._sender.instance_id, execution=self._execution, calls=[call], again=self._again
         )

@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any, assert_never
 
 import msgspec
@@ -22,6 +23,7 @@ from perdure.core.actions import (
     ContinuedAsNew,
     EventSent,
     OrchestrationCompleted,
+    PatchMarked,
     SubOrchestrationScheduled,
     TaskScheduled,
     TimerCanceled,
@@ -113,6 +115,7 @@ class Orchestration:
             NonDeterminismError: the code asks for other actions than the turn records.
         """
         self._frame.replaying = True
+        self._frame.marked = frozenset(action.id for action in turn.actions if isinstance(action, PatchMarked))
         asked = self._run(turn.at, turn.events, payloads)
         self._compare(turn, asked)
 
@@ -266,9 +269,7 @@ class Orchestration:
     # ---- determinism -------------------------------------------------------------------------------------------------
 
     def _compare(self, turn: Turn, asked: list[Action]) -> None:
-        for index in range(max(len(turn.actions), len(asked))):
-            recorded = turn.actions[index] if index < len(turn.actions) else None
-            now = asked[index] if index < len(asked) else None
+        for recorded, now in zip_longest(_told_apart(turn.actions), _told_apart(asked)):
             if recorded is None or now is None or not _same(recorded, now):
                 context = self._context
                 version = f" (version {context.version})" if context.version else ""
@@ -338,6 +339,11 @@ def _close(stack: Any) -> None:
         stack.close()
 
 
+def _told_apart(actions: Sequence[Action]) -> list[Action]:
+    """Return the actions that must be the same ones: patches may be removed from code once they have done their part."""
+    return [action for action in actions if not isinstance(action, PatchMarked)]
+
+
 def _same(recorded: Action, asked: Action) -> bool:
     match recorded, asked:
         case TaskScheduled(), TaskScheduled():
@@ -378,6 +384,8 @@ def _told(action: Action | None) -> str:
             return f"event '{action.name}' to instance '{action.instance_id}' (#{action.no})"
         case ContinuedAsNew():
             return "continue-as-new"
+        case PatchMarked():
+            return f"patch '{action.id}'"
         case OrchestrationCompleted():
             return f"its end ({action.status.value})"
         case ChildTerminated():

@@ -18,6 +18,7 @@ from perdure.core.actions import (
     ChildTerminated,
     ContinuedAsNew,
     OrchestrationCompleted,
+    PatchMarked,
     TimerCanceled,
 )
 from perdure.core.history import (
@@ -76,7 +77,7 @@ def _fatal(turns: Sequence[Turn], end: int) -> set[int]:
         return set(last.causes)
     fatal = _failed_in(turns[end])
     for turn in reversed(turns[:end]):
-        if not all(isinstance(action, OrchestrationCompleted | TimerCanceled) for action in turn.actions):
+        if not all(isinstance(action, OrchestrationCompleted | TimerCanceled | PatchMarked) for action in turn.actions):
             break
         fatal |= _failed_in(turn)
     return fatal
@@ -102,7 +103,7 @@ def _stays(event: Event, awaited: Mapping[int, Awaited]) -> bool:
 
 def _number(action: Action) -> int | None:
     match action:
-        case OrchestrationCompleted() | ContinuedAsNew() | ChildTerminated():
+        case OrchestrationCompleted() | ContinuedAsNew() | ChildTerminated() | PatchMarked():
             return None
         case _:
             return action.no

@@ -15,6 +15,7 @@ from perdure.core.actions import (
     ContinuedAsNew,
     EventSent,
     OrchestrationCompleted,
+    PatchMarked,
     SubOrchestrationScheduled,
     TaskScheduled,
     TimerCanceled,
@@ -106,7 +107,7 @@ class State:
                     self._open.pop(action.no, None)
                 case OrchestrationCompleted():
                     self.ended = True
-                case EventSent() | ChildTerminated() | ContinuedAsNew():
+                case EventSent() | ChildTerminated() | ContinuedAsNew() | PatchMarked():
                     pass
 
     def with_history(self, turns: Sequence[Turn]) -> State:

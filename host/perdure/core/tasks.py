@@ -191,7 +191,7 @@ class RetryTask(_Composite[Any]):
 
     def __init__(
         self,
-        attempt: Callable[[], Task[Any]],
+        attempt: Callable[[int | None], Task[Any]],
         wait: Callable[[int, TaskFailedError], timedelta | None],
         timer: Callable[[timedelta], Task[None]],
     ) -> None:
@@ -207,7 +207,7 @@ class RetryTask(_Composite[Any]):
 
     def _begin(self) -> None:
         self._attempts += 1
-        task = self._attempt()
+        task = self._attempt(self.id)
         self.id = self.id if self.id is not None else task.id
         self._watch([task])
 

@@ -44,6 +44,10 @@ class ActivityRunner:
         """Whether an activity could begin at once."""
         return not (self.draining or self._slots.locked())
 
+    def knows(self, name: str) -> bool:
+        """Whether the app has an activity of this name."""
+        return name in self._registry.activities
+
     def drain(self) -> None:
         """Have no room from now on; what is handed over all the same is run."""
         self.draining = True
@@ -54,7 +58,7 @@ class ActivityRunner:
         Raises:
             StorageUnavailable: its input or result can't be moved; run it again later.
         """
-        context = ActivityContext(instance_id, execution, call.no, call.name, call.tags)
+        context = ActivityContext(instance_id, execution, call.no, call.name, call.tags, call.first)
         async with self._slots:
             try:
                 text = await self._payloads.text(instance_id, call.input)

@@ -7,20 +7,30 @@ from collections.abc import Sequence
 import msgspec
 
 from perdure.core.messages import Completion, ControlMessage
+from perdure.core.versions import VersionFailure
 from perdure.engine.journal import Journal
 from perdure.engine.services import Services
-from perdure.errors import NonDeterminismError
+from perdure.engine.settings import EngineSettings
+from perdure.errors import NonDeterminismError, VersionMismatchError
 
-_FIRST_DELAY = 5.0
 _LONGEST_DELAY = 300.0
+_FIRST_DELAY_FOR_OTHERS = 1.0
+_LONGEST_DELAY_FOR_OTHERS = 30.0
+_TRIES_PER_DELAY_FOR_OTHERS = 4
+"""Where another worker may well take a message up, but chance decides who receives it."""
 _REASON_LIMIT = 2_000
+
+
+def delay_after(tries: int, settings: EngineSettings) -> float:
+    """Return how many seconds something waits that could not be done so often before."""
+    return min(settings.blocked_delay * 2.0 ** min(tries, 10), _LONGEST_DELAY)
 
 
 class Refusal:
     """Why an orchestrator can't take in some messages.
 
     Args:
-        error: NonDeterminismError or UnknownFunctionError.
+        error: NonDeterminismError, UnknownFunctionError or VersionMismatchError.
         messages: what it would have taken in.
     """
 
@@ -28,7 +38,6 @@ class Refusal:
         self.error = error
         self.messages = list(messages)
         self.tries = max((message.tries for message in messages), default=0)
-        self.delay = min(_FIRST_DELAY * 2 ** min(self.tries, 10), _LONGEST_DELAY)
 
     @property
     def reason(self) -> str:
@@ -47,14 +56,24 @@ class Blocking:
         settings = self._services.settings
         if isinstance(refusal.error, NonDeterminismError):
             return settings.fail_on_non_determinism
+        if isinstance(refusal.error, VersionMismatchError):
+            return settings.version_failure is VersionFailure.FAIL
         return refusal.tries >= settings.unknown_function_tries
 
     async def put_back(self, journal: Journal, refusal: Refusal, outcomes: Sequence[tuple[str, Completion]]) -> None:
         """Queue copies of the messages, and the outcomes of what ran in place, for later."""
+        delay = self._delay(refusal)
         for message in refusal.messages:
             later = msgspec.structs.replace(message, tries=message.tries + 1)
-            await self._services.mail.send(later, delay=refusal.delay)
+            await self._services.mail.send(later, delay=delay)
         for execution, completion in outcomes:
             await self._services.dispatch.outcome(
-                journal.instance_id, execution, completion, delay=refusal.delay, tries=refusal.tries + 1
+                journal.instance_id, execution, completion, delay=delay, tries=refusal.tries + 1
             )
+
+    def _delay(self, refusal: Refusal) -> float:
+        settings = self._services.settings
+        if not isinstance(refusal.error, VersionMismatchError):
+            return delay_after(refusal.tries, settings)
+        first = min(settings.blocked_delay, _FIRST_DELAY_FOR_OTHERS)
+        return min(first * 2.0 ** (refusal.tries // _TRIES_PER_DELAY_FOR_OTHERS), _LONGEST_DELAY_FOR_OTHERS)

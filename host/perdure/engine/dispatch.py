@@ -10,7 +10,7 @@ from typing import assert_never
 
 from perdure.core.failure import Failure
 from perdure.core.history import Turn
-from perdure.core.messages import Completion, Completions, RaiseEvent, Rewind, Start, Terminate
+from perdure.core.messages import Completion, Completions, RaiseEvent, Rewind, Start, Terminate, WorkItem
 from perdure.core.outbox import Child, Post, Report, Sender, outcome_message_id, outgoing, start_message_id
 from perdure.core.state import RECORDS_KEPT_FOR, Parent, State
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
@@ -56,6 +56,10 @@ class Dispatch:
         message_id = outcome_message_id(execution, completion.no)
         message = Completions(to=instance_id, id=message_id, execution=execution, items=[completion], tries=tries)
         await self._mail.send(message, delay=delay)
+
+    async def work_later(self, item: WorkItem, delay: float) -> None:
+        """Queue a work item, to be delivered after so many seconds."""
+        await self._mail.send(item, delay=delay)
 
     async def _start_child(self, child: Child) -> None:
         action = child.action

@@ -73,7 +73,7 @@ class InPlace:
         execution, no = key
         try:
             if isinstance(action, TaskScheduled):
-                call = ActivityCall(no, action.name, action.input, action.tags)
+                call = ActivityCall.of(action)
                 outcome = await self._runner.run(self._instance_id, execution, call)
             else:
                 outcome = await self._wait(no, action.fire_at)

@@ -6,7 +6,7 @@ Everything else goes to the queue, where all workers share it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -32,6 +32,8 @@ class Situation(msgspec.Struct, frozen=True):
     activities_free: bool
     """Whether this worker could begin an activity at once."""
     short_timer: float
+    knows: Callable[[str], bool]
+    """Whether this worker has an activity of this name."""
 
 
 def place(actions: Sequence[Action], situation: Situation) -> list[Action]:
@@ -44,7 +46,7 @@ def place(actions: Sequence[Action], situation: Situation) -> list[Action]:
     placed: list[Action] = []
     for action in actions:
         where: Placement = "queue"
-        if isinstance(action, TaskScheduled) and lone and in_time and situation.activities_free and not action.pinned:
+        if isinstance(action, TaskScheduled) and lone and in_time and _may_run_here(action, situation):
             where = "here"
         if isinstance(action, TimerCreated) and in_time and action.no not in canceled:
             wait = action.fire_at - situation.now
@@ -54,3 +56,7 @@ def place(actions: Sequence[Action], situation: Situation) -> list[Action]:
         else:
             placed.append(action)
     return placed
+
+
+def _may_run_here(action: TaskScheduled, situation: Situation) -> bool:
+    return situation.activities_free and not action.pinned and situation.knows(action.name)

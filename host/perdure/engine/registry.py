@@ -27,11 +27,15 @@ class ActivityContext:
     name: str
     tags: Mapping[str, str] = field(default_factory=dict)
     """What the orchestrator gave the call."""
+    first: int | None = None
+    """Number of the first attempt at the same step, if this is another one."""
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every run of this call, and for no other: hand it to services that can drop repeats."""
-        return f"{self.instance_id}/{self.execution}/{self.no}"
+        """The same for every run of this step, for its retries and after a rewind, and for no other: hand it to services
+        that can drop repeats.
+        """
+        return f"{self.instance_id}/{self.execution}/{self.no if self.first is None else self.first}"
 
 
 ActivityFunction = Callable[[Any], Any] | Callable[[Any], Awaitable[Any]]

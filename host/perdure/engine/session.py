@@ -33,7 +33,7 @@ from perdure.engine.in_place import InPlace
 from perdure.engine.journal import Change, Columns, Journal
 from perdure.engine.services import Services
 from perdure.engine.turns import Making, TurnMaker, take_over_record
-from perdure.errors import NonDeterminismError, UnknownFunctionError
+from perdure.errors import NonDeterminismError, UnknownFunctionError, VersionMismatchError
 from perdure.storage.protocol import Conflict, PayloadMissing, StorageUnavailable
 from perdure.storage.rows import Row
 
@@ -232,7 +232,7 @@ class Session:
                 made = await self._maker.rewind(self._journal, rewind, making)
             else:
                 made = await self._maker.make(self._journal, self._execution, events, making)
-        except (NonDeterminismError, UnknownFunctionError) as error:
+        except (NonDeterminismError, UnknownFunctionError, VersionMismatchError) as error:
             self._execution = None
             stuck = news or self._in_hand.held
             refusal = Refusal(error, [inbound.message for inbound in stuck])

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from datetime import timedelta
 
+from perdure.core.versions import VersionFailure, VersionMatch
+
 _CORES = os.cpu_count() or 1
 
 
@@ -32,7 +34,15 @@ class EngineSettings:
     fail_on_non_determinism: bool = False
     """Fail an orchestration whose code no longer fits its history, rather than block it until corrected code comes."""
     unknown_function_tries: int = 6
-    """How often an orchestration waits (with growing delay) for a deployment that knows its function."""
+    """How often an orchestration or an activity waits (with growing delay) for a deployment that knows its function."""
+    blocked_delay: float = 5.0
+    """How long what can't go on with the code that is deployed waits at first; twice as long each time, at most 300."""
+    default_version: str | None = None
+    """This worker's version: that of instances and children that are started without one."""
+    version_match: VersionMatch = VersionMatch.CURRENT_OR_OLDER
+    """Which instances this worker runs, by their version; of no effect without `default_version`."""
+    version_failure: VersionFailure = VersionFailure.REJECT
+    """What becomes of instances that it must not run."""
     tail_turns: int = 200
     """Turns in a row's tail before they are sealed; a table row takes 252 properties."""
     tail_bytes: int = 512 * 1024

@@ -28,12 +28,14 @@ from perdure.core.rewinding import rewound
 from perdure.core.state import State
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
 from perdure.core.termination import termination
+from perdure.core.versions import VersionMatch, may_run
 from perdure.engine.deleting import start_input_id
 from perdure.engine.executor import Execution
 from perdure.engine.journal import Change, Columns, Generation, Journal
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.placement import Situation, place
 from perdure.engine.services import Services
+from perdure.errors import VersionMismatchError
 from perdure.storage.rows import Instance
 
 
@@ -58,6 +60,17 @@ class Made(msgspec.Struct, frozen=True):
     """The suspended orchestrator, standing behind the change; None if it has ended."""
 
 
+_RUNS = {
+    VersionMatch.NONE: "all versions",
+    VersionMatch.STRICT: "that version",
+    VersionMatch.CURRENT_OR_OLDER: "that version and older ones",
+}
+
+
+def _shown(version: str | None) -> str:
+    return f"'{version}'" if version else "none"
+
+
 class TurnMaker:
     """Makes the turns of one worker's sessions."""
 
@@ -76,7 +89,7 @@ class TurnMaker:
             making: see there.
 
         Raises:
-            UnknownFunctionError, NonDeterminismError: the orchestrator can't go on.
+            UnknownFunctionError, NonDeterminismError, VersionMismatchError: the orchestrator can't go on.
             PayloadMissing: a payload is gone: purged, or the journal is behind.
         """
         now = self._services.clock.now()
@@ -84,10 +97,7 @@ class TurnMaker:
             return await self._end(journal, events, making, actions)
         events = _beginning(journal, events)
         if execution is None:
-            state = journal.state
-            execution = await self._services.executor.open(
-                journal.instance, journal.execution, state.turns, suspended=state.began_suspended
-            )
+            execution = await self._open(journal.instance, journal.execution, journal.state)
         decision = await self._advance(journal.instance_id, execution, now, events)
         turn = await self._record(journal.instance_id, journal.state.generation, events, decision, making)
         change = _change(journal.instance, journal.state, turn, decision, now)
@@ -100,9 +110,7 @@ class TurnMaker:
         now = self._services.clock.now()
         past = rewound(journal.state.turns, rewind.id, rewind.reason)
         state = journal.state.with_history(past.kept)
-        execution = await self._services.executor.open(
-            journal.instance, journal.execution, past.kept, suspended=state.began_suspended
-        )
+        execution = await self._open(journal.instance, journal.execution, state)
         decision = await self._advance(journal.instance_id, execution, now, past.events)
         making = msgspec.structs.replace(making, consumed=[*past.consumed, *making.consumed])
         turn = await self._record(journal.instance_id, state.generation, past.events, decision, making)
@@ -114,6 +122,22 @@ class TurnMaker:
         if change.generation is not None:
             return await self._next_generation(journal, turn, change, making)
         return Made(change, [turn], None if journal_ends(turn) else execution)
+
+    async def _open(self, instance: Instance, execution: str, state: State) -> Execution:
+        if not self._may_run(instance):
+            settings = self._services.settings
+            raise VersionMismatchError(
+                f"orchestration '{instance.name}' of instance '{instance.instance_id}' has version "
+                f"{_shown(instance.version)}, but this worker has {_shown(settings.default_version)} and runs "
+                f"{_RUNS[settings.version_match]} only. Deploy a worker that runs it."
+            )
+        return await self._services.executor.open(instance, execution, state.turns, suspended=state.began_suspended)
+
+    def _may_run(self, instance: Instance) -> bool:
+        settings = self._services.settings
+        if settings.default_version is None:
+            return True
+        return may_run(instance.version, settings.default_version, settings.version_match)
 
     async def fail(self, journal: Journal, events: Sequence[Event], making: Making, error: Exception) -> Made:
         """End the instance as failed, without its orchestrator."""
@@ -146,8 +170,10 @@ class TurnMaker:
             anchor_budget=services.settings.anchor_budget,
             activities_free=services.runner.has_room,
             short_timer=services.settings.short_timer,
+            knows=services.runner.knows,
         )
-        actions = place(await _offloaded(services.payloads, instance_id, decision.actions), situation)
+        asked = [self._with_version(action) for action in decision.actions]
+        actions = place(await _offloaded(services.payloads, instance_id, asked), situation)
         return Turn(
             commit=making.commit,
             session=making.session,
@@ -158,6 +184,12 @@ class TurnMaker:
             events=list(events),
             actions=actions,
         )
+
+    def _with_version(self, action: Action) -> Action:
+        """Give a child that is started without a version this worker's."""
+        if isinstance(action, SubOrchestrationScheduled) and action.version is None:
+            return msgspec.structs.replace(action, version=self._services.settings.default_version)
+        return action
 
     async def _next_generation(self, journal: Journal, ending: Turn, change: Change, making: Making) -> Made:
         """Begin the next generation in the same commit, unless it continues as new at once: then with the next one,
@@ -175,7 +207,9 @@ class TurnMaker:
             input=change.generation.input,
             version=change.generation.version,
         )
-        execution = await self._services.executor.open(instance, execution_of(instance.execution_id, generation), [])
+        if not self._may_run(instance):
+            return unstarted
+        execution = await self._open(instance, execution_of(instance.execution_id, generation), State())
         events: list[Event] = [ExecutionStarted(), *change.generation.waiting_events]
         decision = await self._advance(journal.instance_id, execution, ending.at, events)
         if any(isinstance(action, ContinuedAsNew) for action in decision.actions):

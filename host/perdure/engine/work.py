@@ -6,13 +6,20 @@ between that and the acknowledgement, the outcome is queued twice and the instan
 
 from __future__ import annotations
 
-from perdure.core.messages import Completion, WorkItem
+import logging
+
+import msgspec
+
+from perdure.core.messages import ActivityCall, Completion, WorkItem
 from perdure.core.outbox import execution_of
 from perdure.engine.activities import ActivityRunner, lost
+from perdure.engine.blocking import delay_after
 from perdure.engine.dispatch import Dispatch
 from perdure.engine.journal import Journal
 from perdure.engine.settings import EngineSettings
 from perdure.storage.protocol import Storage
+
+_log = logging.getLogger("perdure.activities")
 
 
 class WorkDesk:
@@ -31,9 +38,29 @@ class WorkDesk:
             return
         finished = await self._finished(item) if item.again or dequeue_count > 1 else set()
         for call in item.calls:
-            if call.no not in finished:
+            if call.no in finished:
+                continue
+            if self._runner.knows(call.name) or item.tries >= self._settings.unknown_function_tries:
                 outcome = await self._runner.run(item.instance_id, item.execution, call)
                 await self._dispatch.outcome(item.instance_id, item.execution, outcome)
+            else:
+                await self._put_back(item, call)
+
+    async def _put_back(self, item: WorkItem, call: ActivityCall) -> None:
+        """Queue a call of an activity that this app does not have for later: a deployment may bring it.
+
+        Should the process die before this message is acknowledged there are two of the call, and whoever receives them
+        looks at the row first.
+        """
+        later = msgspec.structs.replace(item, calls=[call], again=True, tries=item.tries + 1)
+        delay = delay_after(item.tries, self._settings)
+        _log.warning(
+            "activity '%s' of instance '%s' is not in this app: it is put back for %g s",
+            call.name,
+            item.instance_id,
+            delay,
+        )
+        await self._dispatch.work_later(later, delay)
 
     async def give_up(self, item: WorkItem, deliveries: int) -> None:
         """Rule 6: an activity that was delivered too often becomes a failed task."""
