@@ -30,12 +30,16 @@ async def test_exceptions_are_caught_with_their_texts(app):
         ("caught_and_raised", ["activity 'fail' failed", "OutOfStock: the origin"]),
         ("wrapped", ["ValueError: could not: ", "OutOfStock: the origin"]),
         ("unhandled", ["failing_child", "activity 'fail' failed", "OutOfStock: the child's activity"]),
-        ("unknown_name", ["no_such_activity"]),
     ],
 )
 async def test_what_is_not_caught_is_the_output(app, name, texts):
     output = await failure(app, name)
     assert [text for text in texts if text not in output] == []
+
+
+async def test_an_unknown_activity_fails_once_no_deployment_brings_it(deploy):
+    app = await deploy("failures", AzureFunctionsJobHost__extensions__durableTask__unknownFunctionTries="0")
+    assert "no activity function is named 'no_such_activity'" in await failure(app, "unknown_name")
 
 
 async def test_retries(app):
