@@ -9,8 +9,18 @@ from perdure.core.context import OrchestrationContext
 from perdure.core.failure import NonRetryableError, TaskFailedError
 from perdure.core.retry import RetryOptions, RetryPolicy
 from perdure.core.status import OrchestrationRuntimeStatus
+from perdure.core.tasks import Task
 from perdure.core.typed import register_type
 from perdure.engine.registry import ActivityContext, activity_context
+from perdure.errors import (
+    DataError,
+    InstanceEndedError,
+    InstanceExistsError,
+    InstanceNotEndedError,
+    InstanceNotFoundError,
+    PerdureError,
+    UnknownFunctionError,
+)
 from perdure_functions.app import Blueprint, DFApp, DurableApp
 from perdure_functions.client import DurableFunctionsClient, DurableOrchestrationClient, SyncDurableFunctionsClient
 from perdure_functions.durable_function import Orchestrator
@@ -21,20 +31,28 @@ __all__ = [
     "ActivityContext",
     "Blueprint",
     "DFApp",
+    "DataError",
     "DurableApp",
     "DurableFunctionsClient",
     "DurableOrchestrationClient",
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
+    "InstanceEndedError",
+    "InstanceExistsError",
+    "InstanceNotEndedError",
+    "InstanceNotFoundError",
     "NonRetryableError",
     "OrchestrationContext",
     "OrchestrationRuntimeStatus",
     "Orchestrator",
+    "PerdureError",
     "PurgeHistoryResult",
     "RetryOptions",
     "RetryPolicy",
     "SyncDurableFunctionsClient",
+    "Task",
     "TaskFailedError",
+    "UnknownFunctionError",
     "activity_context",
     "register_type",
 ]

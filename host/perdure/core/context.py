@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, overload
 
 from perdure.core.actions import (
     ContinuedAsNew,
@@ -27,6 +27,8 @@ from perdure.core.replay_safe import ReplaySafeLogger
 from perdure.core.retry import RetryPolicy, next_wait
 from perdure.core.tasks import RetryTask, Task, TimedEvent, TimerTask, WhenAll, WhenAny
 from perdure.core.typed import read_as
+
+R = TypeVar("R")
 
 
 class OrchestrationContext:
@@ -138,6 +140,45 @@ class OrchestrationContext:
         return self._frame.patched(check_text(patch_id, "the id of a patch", 200))
 
     # ---- activities, sub-orchestrations, timers ------------------------------------------------------------
+
+    @overload
+    def call_activity(
+        self,
+        name: Callable[..., Awaitable[R]],
+        input_: Any = None,
+        expected_type: None = None,
+        *,
+        return_type: None = None,
+        retry_policy: RetryPolicy | None = None,
+        tags: Mapping[str, str] | None = None,
+        placement: Literal["queue"] | None = None,
+    ) -> Task[R]: ...
+
+    @overload
+    def call_activity(
+        self,
+        name: Callable[..., R],
+        input_: Any = None,
+        expected_type: None = None,
+        *,
+        return_type: None = None,
+        retry_policy: RetryPolicy | None = None,
+        tags: Mapping[str, str] | None = None,
+        placement: Literal["queue"] | None = None,
+    ) -> Task[R]: ...
+
+    @overload
+    def call_activity(
+        self,
+        name: str | Callable[..., Any],
+        input_: Any = None,
+        expected_type: Any = None,
+        *,
+        return_type: Any = None,
+        retry_policy: RetryPolicy | None = None,
+        tags: Mapping[str, str] | None = None,
+        placement: Literal["queue"] | None = None,
+    ) -> Task[Any]: ...
 
     def call_activity(
         self,

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from perdure.core.actions import TaskScheduled
+from perdure.core.actions import OrchestrationCompleted, TaskScheduled
 from perdure.core.history import Event, Turn
 from perdure.core.intake import Circumstances, Intake, Verdict, take_in
 from perdure.core.messages import Completion, Rewind, Terminate
@@ -35,7 +35,7 @@ from perdure.engine.services import Services
 from perdure.engine.turns import Making, TurnMaker, take_over_record
 from perdure.errors import NonDeterminismError, UnknownFunctionError, VersionMismatchError
 from perdure.storage.protocol import Conflict, PayloadMissing, StorageUnavailable
-from perdure.storage.rows import Row
+from perdure.storage.rows import Instance, Row
 
 _log = logging.getLogger("perdure.sessions")
 
@@ -258,6 +258,8 @@ class Session:
         if self._in_hand.held:
             self._start_in_place(turns)
         await self._clean(garbage)
+        if made.change.columns.status is OrchestrationRuntimeStatus.Failed:
+            _tell_failure(self._journal.instance, turns)
         return True
 
     def _making(self, news: Sequence[Inbound]) -> Making:
@@ -306,6 +308,7 @@ class Session:
     async def _block(self, refusal: Refusal, stuck: Sequence[Inbound], outcomes: Outcomes) -> bool:
         """The orchestrator can't go on: say so in the row, and come back to it later."""
         if self._journal.instance.reason != refusal.reason:
+            _log.warning("instance '%s' waits: %s", self.instance_id, refusal.reason)
             columns = Columns(reason=refusal.reason)
             if await self._write(Change(commit=self._services.new_id(), turn=None, columns=columns)) is None:
                 return False
@@ -425,6 +428,12 @@ class Session:
     def _requeue(self, batch: Sequence[Inbound], outcomes: Outcomes) -> None:
         self._in_hand.put_back(batch)
         self._in_place.put_back(outcomes)
+
+
+def _tell_failure(instance: Instance, turns: Sequence[Turn]) -> None:
+    for action in (action for turn in turns for action in turn.actions):
+        if isinstance(action, OrchestrationCompleted):
+            _log.warning("instance '%s' ('%s') failed: %s", instance.instance_id, instance.name, action.failure)
 
 
 def _judged(batch: Sequence[Inbound], intake: Intake) -> list[tuple[Inbound, Verdict]]:

@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -45,6 +44,8 @@ _LAST_ANSWERS = 2.0
 
 _LINGER = 5.0
 """Seconds that threads of the user's own get to end after everything is drained."""
+
+_SAFETY_NET_DELAY = "AzureFunctionsJobHost__extensions__durableTask__safetyNetDelay"
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def _load(options: HostOptions, bound: socket.socket, environ: MutableMapping[st
     if lost:
         say(f"Settings of the environment win over those in {LOCAL_SETTINGS}: {', '.join(lost)}")
     configure_logging(host_json.logging.log_level, verbose=options.verbose)
-    _describe_host(environ, options.app_dir, bound.getsockname()[1])
+    _describe_host(environ, options, bound.getsockname()[1])
     os.chdir(options.app_dir)
     app = load_app(options.app_dir)
     if options.check:
@@ -127,11 +128,13 @@ def _load(options: HostOptions, bound: socket.socket, environ: MutableMapping[st
     return _LoadedApp(app, functions, host_json, local_settings, bound)
 
 
-def _describe_host(environ: MutableMapping[str, str], app_dir: Path, port: int) -> None:
+def _describe_host(environ: MutableMapping[str, str], options: HostOptions, port: int) -> None:
     """Set what apps expect to find in the environment of a host."""
     environ.setdefault("AZURE_FUNCTIONS_ENVIRONMENT", "Development")
-    environ.setdefault("AzureWebJobsScriptRoot", str(app_dir))
+    environ.setdefault("AzureWebJobsScriptRoot", str(options.app_dir))
     environ["WEBSITE_HOSTNAME"] = f"localhost:{port}"
+    if options.invisibility < HostOptions.invisibility:  # a crash is to be made good as soon for what was just started
+        environ.setdefault(_SAFETY_NET_DELAY, str(options.invisibility))
 
 
 async def _serve(
