@@ -12,7 +12,7 @@ PYTHON ?= $(shell for version in 3.13 3.12 3.11; do \
 		if "$$candidate" -c 'import sys, venv, sqlite3' >/dev/null 2>&1; then echo "$$candidate"; exit; fi; done; done; \
 	echo python3)
 
-.PHONY: start start-azurite test lint format simulate clean
+.PHONY: start start-azurite test coverage lint format simulate clean
 
 start: $(VENV)/app.stamp  ## run the sample app on the embedded store
 	$(BIN)/perdure start --storage embedded --port $(PORT)
@@ -23,6 +23,9 @@ start-azurite: $(VENV)/app.stamp node_modules/azurite.stamp  ## run the sample a
 
 test: $(VENV)/dev.stamp node_modules/azurite.stamp  ## every test, over every store
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+coverage: $(VENV)/dev.stamp  ## the core's tests cover every branch of it
+	$(BIN)/python -m pytest -q tests/core --cov --cov-report=term
 
 lint: $(VENV)/dev.stamp  ## ruff and mypy
 	$(BIN)/ruff check .

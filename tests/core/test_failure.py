@@ -195,3 +195,37 @@ def test_causes_are_not_what_the_failure_is():
     assert failure.is_a(ValueError)
     assert not failure.is_a(KeyError)
     assert failure.is_caused_by(KeyError)
+
+
+def test_of_a_long_stack_the_innermost_part_is_kept():
+    def deep(level):
+        if level == 0:
+            raise ValueError("bottom")
+        deep_again(level)
+
+    def deep_again(level):
+        deep(level - 1)
+
+    failure = described(RuntimeError("flat"))
+    assert "[...]" not in failure.stack
+    try:
+        deep(100)
+    except ValueError as error:
+        failure = failure_of(error)
+    assert failure.stack.startswith("[...] ")
+    assert 'raise ValueError("bottom")' in failure.stack
+    assert len(failure.stack) <= 8_010
+
+
+def test_a_serializer_that_raises_is_told():
+    from pydantic import BaseModel, field_serializer
+
+    class Broken(BaseModel):
+        value: int = 1
+
+        @field_serializer("value")
+        def write(self, _: int) -> int:
+            raise RuntimeError("no")
+
+    with pytest.raises(DataError, match="Broken has no JSON form"):
+        to_json(Broken())

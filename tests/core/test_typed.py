@@ -363,3 +363,53 @@ def test_timers_read_nothing():
     driver.start()
     driver.turn(fired(0))
     assert driver.output is None
+
+
+class Nested(TypedDict, total=False):
+    rows: list[Rich]
+    plain: Plain
+
+
+def test_typed_dictionaries_before_python_3_12():
+    """pydantic takes those of typing_extensions there; they are made of ours."""
+    hint = typed.portable(dict[str, Nested | None] | list[Annotated[int, "n"]])
+    row = {"at": "2026-03-01T12:00:00Z", "raw": "_w=="}
+    read = read_as(json.dumps({"a": {"rows": [row]}, "b": None}), hint, "it")
+    assert read == {"a": {"rows": [{"at": NOON, "raw": b"\xff"}]}, "b": None}
+    assert typed.portable(Literal["a"]) == Literal["a"]
+
+
+class Unresolved(TypedDict):
+    what: Missing  # noqa: F821 - that is the point
+
+
+def test_a_typed_dictionary_that_cannot_be_resolved_is_not_checked():
+    assert read_as('{"what": 1}', Unresolved, "it") == {"what": 1}
+
+
+def test_hints_that_cannot_be_hashed():
+    hint = Annotated[Item, ["unhashable"]]
+    assert read_as('{"name": "tea"}', hint, "it") == Item(name="tea")
+
+
+def test_an_object_that_writes_itself_may_stand_in_a_model():
+    @dataclass
+    class Box:
+        own: Any
+        when: datetime
+
+    assert json.loads(to_json(Box(Own(5), NOON)))["own"]["__data__"] == "5"
+    with pytest.raises(DataError, match="Opaque"):
+        to_json(Box(Opaque(), NOON))
+
+
+def test_data_that_are_absent_read_as_none():
+    assert read_as(None, Item, "it") is None
+
+
+def test_only_the_hint_that_cannot_be_read_is_told():
+    def pay(order: Opaque) -> Item: ...
+
+    hints = activity_hints(pay)
+    assert hints[:2] == (None, Item)
+    assert hints.problems == (f"the hint of its input: {problem_with(Opaque)}",)

@@ -170,3 +170,16 @@ def test_ids_of_patches_are_short_texts():
     driver = Driver(lambda context: context.patched("x" * 201))
     driver.start()
     assert "the id of a patch has at most 200 characters" in driver.output
+
+
+def test_a_patch_that_the_code_does_not_have_is_no_difference():
+    driver = Driver(patched)
+    driver.start()
+    driver.turn(done(0))
+
+    def other(context):
+        yield context.call_activity("a")
+        yield context.create_timer(timedelta(seconds=1))
+
+    with pytest.raises(NonDeterminismError, match=r"activity 'check' \(#1\), but the code now asks for a timer \(#1\)"):
+        driver.replayed(other)

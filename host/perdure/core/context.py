@@ -420,8 +420,9 @@ class OrchestrationContext:
         )
 
     def _cancel_timer(self, task: TimerTask) -> None:
-        if task.id is not None and self._frame.forget(task.id):
-            self._frame.ask(TimerCanceled(task.id))
+        assert task.id is not None  # noqa: S101 - a timer has a number
+        self._frame.forget(task.id)
+        self._frame.ask(TimerCanceled(task.id))
 
 
 def _first(*hints: Any) -> Any:

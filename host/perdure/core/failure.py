@@ -179,13 +179,9 @@ def _bases(cls: type) -> list[type]:
 
 
 def _properties(error: BaseException) -> dict[str, Property]:
-    try:
-        attributes = dict(vars(error))
-    except TypeError:
-        return {}
     return {
         name: value
-        for name, value in attributes.items()
+        for name, value in vars(error).items()
         if isinstance(name, str)
         and not name.startswith("_")
         and (value is None or type(value) in (str, int, float, bool))

@@ -88,9 +88,9 @@ class Frame:
                 self.ask(PatchMarked(patch_id))
         return self._patches[patch_id]
 
-    def forget(self, no: int) -> bool:
-        """Stop waiting for action `no`; False if its outcome came already."""
-        return self._open.pop(no, None) is not None
+    def forget(self, no: int) -> None:
+        """Stop waiting for action `no`."""
+        self._open.pop(no, None)
 
     def wait_for_event(self, name: str, task: Task[Any]) -> None:
         """Complete `task` with the next event of this name: a buffered one, or one still to come."""
@@ -114,10 +114,6 @@ class Frame:
         """Return the actions asked for since the last call."""
         asked, self._asked = self._asked, []
         return asked
-
-    def is_open(self, no: int) -> bool:
-        """Whether the outcome of action `no` is still awaited."""
-        return no in self._open
 
     def close(self, no: int) -> Task[Any] | None:
         """Return the task that waits for action `no` and wait no longer, or None if none does."""

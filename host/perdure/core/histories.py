@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import IntEnum
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
@@ -148,6 +148,8 @@ def _described(event: Event, name: str, version: str | None) -> tuple[HistoryEve
             return kinds.EXECUTION_TERMINATED, {"Reason": event.reason}
         case ExecutionRewound():
             return kinds.GENERIC_EVENT, {"Reason": event.reason}
+        case _:
+            assert_never(event)
 
 
 def _without_data(event: Event) -> Event:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import assert_never
 
 import msgspec
 
@@ -109,6 +110,8 @@ class State:
                     self.ended = True
                 case EventSent() | ChildTerminated() | ContinuedAsNew() | PatchMarked():
                     pass
+                case _:
+                    assert_never(action)
 
     def with_history(self, turns: Sequence[Turn]) -> State:
         """Return the state of the same generation with another history; it has not ended."""

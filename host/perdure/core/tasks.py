@@ -237,11 +237,8 @@ class TimedEvent(_Composite[Any]):
         self._watch([event, timer])
 
     def _child_finished(self, child: Task[Any]) -> None:
-        if self.is_completed:
-            return
         if child is self._event:
-            if not self._timer.is_completed:
-                self._timer.cancel()
+            self._timer.cancel()
             self._follow(child)
         else:
             self._give_up()

@@ -24,8 +24,9 @@ Reader = Callable[[str], Any]
 
 C = TypeVar("C", bound=type)
 
-_NATIVE = {Any, object, None, type(None), str, int, float, bool, dict, list, abc.Mapping, abc.Sequence, abc.Iterable}
+_NATIVE = (Any, object, None, type(None), str, int, float, bool, dict, list, abc.Mapping, abc.Sequence, abc.Iterable)
 _NATIVE_ORIGINS = {dict, list, abc.Mapping, abc.MutableMapping, abc.Sequence, abc.Iterable, Literal}
+_TAKES_TYPED_DICTIONARIES = sys.version_info >= (3, 12)
 _SHOWN = 100
 """Characters of an unfit value that an error shows."""
 
@@ -151,7 +152,7 @@ class _PydanticReader:
         from pydantic.errors import PydanticUserError
 
         config = ConfigDict(val_json_bytes="base64")
-        wrapped: Any = types.GenericAlias(tuple, (_portable(hint),))
+        wrapped: Any = types.GenericAlias(tuple, (hint if _TAKES_TYPED_DICTIONARIES else portable(hint),))
         try:
             self._adapter: TypeAdapter[Any] = TypeAdapter(wrapped, config=config)
         except (PydanticUserError, NameError, TypeError, AttributeError) as error:
@@ -185,16 +186,13 @@ def _problem(place: tuple[int | str, ...], why: str, value: Any) -> str:
 
 def _is_native(hint: Any) -> bool:
     """Whether JSON holds such values as they are."""
-    try:
-        if hint in _NATIVE or isinstance(hint, TypeVar):
-            return True
-    except TypeError:
-        return False
+    if isinstance(hint, TypeVar) or any(hint is native for native in _NATIVE):
+        return True
     if is_typeddict(hint):
         try:
             return all(map(_is_native, typing.get_type_hints(hint).values()))
         except NameError:
-            return True
+            return True  # it can't be checked, so it is not
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return all(map(_is_native, arguments))
@@ -202,29 +200,27 @@ def _is_native(hint: Any) -> bool:
         return all(argument is None or type(argument) in (str, int, bool) for argument in arguments)
     if origin is Annotated:
         return False
-    if origin in (typing.Required, typing.NotRequired):
-        return _is_native(arguments[0])
     if origin in (dict, abc.Mapping, abc.MutableMapping):
         return arguments[0] in (str, Any) and _is_native(arguments[1])
     return origin in _NATIVE_ORIGINS and all(map(_is_native, arguments))
 
 
-def _portable(hint: Any) -> Any:
-    """Return the hint as pydantic takes it: before Python 3.12 it can't read the typed dictionaries of `typing`."""
-    if sys.version_info >= (3, 12):
-        return hint
+def portable(hint: Any) -> Any:
+    """Return the hint as pydantic takes it before Python 3.12: without the typed dictionaries of `typing`."""
     if is_typeddict(hint):
         import typing_extensions
 
         fields = typing.get_type_hints(hint, include_extras=True)
         total = getattr(hint, "__total__", True)
         make: Any = typing_extensions.TypedDict
-        return make(hint.__name__, {name: _portable(field) for name, field in fields.items()}, total=total)
+        return make(hint.__name__, {name: portable(field) for name, field in fields.items()}, total=total)
     origin, arguments = get_origin(hint), get_args(hint)
     if not arguments or origin in (Literal, Annotated):
         return hint
+    if origin in (typing.Required, typing.NotRequired):
+        return origin[portable(arguments[0])]
     generic: Any = Union if origin is types.UnionType else origin
-    return generic[tuple(map(_portable, arguments))]
+    return generic[tuple(map(portable, arguments))]
 
 
 def _classes_in(hint: Any) -> Iterator[Any]:

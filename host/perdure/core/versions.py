@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from typing import assert_never
 
 _NUMBERS = re.compile(r"\d{1,9}(\.\d{1,9})*")
 
@@ -43,6 +44,8 @@ def may_run(instance: str | None, worker: str | None, match: VersionMatch) -> bo
             return compare(instance, worker) == 0
         case VersionMatch.CURRENT_OR_OLDER:
             return compare(instance, worker) <= 0
+        case _:
+            assert_never(match)
 
 
 def compare(one: str | None, other: str | None) -> int:

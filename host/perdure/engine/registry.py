@@ -32,7 +32,7 @@ class ActivityContext:
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every run of this step, for its retries and after a rewind, and for no other: hand it to services
+        """The same for every run of this step, its retries and rewinds included, and for no other: hand it to services
         that can drop repeats.
         """
         return f"{self.instance_id}/{self.execution}/{self.no if self.first is None else self.first}"
