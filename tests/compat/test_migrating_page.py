@@ -39,8 +39,6 @@ BEING_ADDED = {
     "ManagedIdentityTokenSource",
     "ManagedIdentityTokenSource.resource",
     "DurableOrchestrationClient.rewind",
-    "versionMatchStrategy",
-    "versionFailureStrategy",
 }
 """Names that are landing these days: held to the page from when they are there."""
 OTHER_DEFAULTS = {"Blueprint": "None means the app's level, and that is FUNCTION by default"}

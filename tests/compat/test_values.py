@@ -84,4 +84,11 @@ async def test_what_the_context_tells(app):
 
 async def test_the_version_on_start(app):
     url = content(await app.request("POST", "versioned/two_versions?version=1.5"))["statusQueryGetUri"]
-    assert await app.completed(url) == ["1.5", None, "9.9"]
+    assert await app.completed(url) == ["1.5", None, "0.9"]
+
+
+async def test_the_default_version(deploy, monkeypatch):
+    monkeypatch.setenv("AzureFunctionsJobHost__extensions__durableTask__defaultVersion", "2.0")
+    app = await deploy("values")
+    url = await app.start_with("POST", "orchestrators/two_versions")
+    assert await app.completed(url) == ["2.0", "2.0", "0.9"]

@@ -342,7 +342,7 @@ def _close(stack: Any) -> None:
 
 
 def _told_apart(actions: Sequence[Action]) -> list[Action]:
-    """Return the actions that must be the same ones: patches may be removed from code when they have done their part."""
+    """Return the actions that must be the same: patches may be removed from code when they have done their part."""
     return [action for action in actions if not isinstance(action, PatchMarked)]
 
 

@@ -160,5 +160,5 @@ async def start_version(req: func.HttpRequest, client):
 @app.orchestration_trigger(context_name="context")
 def two_versions(context: df.DurableOrchestrationContext):
     inherited = yield context.call_sub_orchestrator("child_of")
-    given = yield context.call_sub_orchestrator("child_of", None, None, "9.9")
+    given = yield context.call_sub_orchestrator("child_of", None, None, "0.9")
     return [context.version, inherited["version"], given["version"]]
