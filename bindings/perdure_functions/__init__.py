@@ -4,7 +4,13 @@ The names are those of Durable Functions for Python, so that an app moves over b
 stand those of the Durable Task SDK.
 """
 
-from perdure.client import DurableOrchestrationStatus, PurgeHistoryResult
+from perdure.client import (
+    DurableOrchestrationStatus,
+    OrchestrationFailedError,
+    OrchestrationQuery,
+    PurgeHistoryResult,
+    ReuseId,
+)
 from perdure.core.context import OrchestrationContext
 from perdure.core.failure import NonRetryableError, TaskFailedError
 from perdure.core.retry import RetryOptions, RetryPolicy
@@ -43,12 +49,15 @@ __all__ = [
     "InstanceNotFoundError",
     "NonRetryableError",
     "OrchestrationContext",
+    "OrchestrationFailedError",
+    "OrchestrationQuery",
     "OrchestrationRuntimeStatus",
     "Orchestrator",
     "PerdureError",
     "PurgeHistoryResult",
     "RetryOptions",
     "RetryPolicy",
+    "ReuseId",
     "SyncDurableFunctionsClient",
     "Task",
     "TaskFailedError",

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import azure.functions as func
 
-from perdure.client import Client, DurableOrchestrationStatus, SyncClient
-from perdure.client.sync_client import run_from_thread
+from perdure.client import Client, DurableOrchestrationStatus, ReuseId, SyncClient
+from perdure.client.sync_client import waiting
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.engine.worker import Worker
 from perdure.errors import InstanceEndedError
@@ -37,6 +37,7 @@ class DurableOrchestrationClient(Client):
         control_queues: see there.
         worker: see there.
         default_version: see there.
+        reuse: see there.
         links: makes the URLs at which instances are managed.
         sibling: returns clients of other hubs.
     """
@@ -48,10 +49,13 @@ class DurableOrchestrationClient(Client):
         control_queues: int = 1,
         worker: Worker | None = None,
         default_version: str | None = None,
+        reuse: ReuseId = ReuseId.ENDED,
         links: ManagementLinks | None = None,
         sibling: Sibling | None = None,
     ) -> None:
-        super().__init__(storage, control_queues=control_queues, worker=worker, default_version=default_version)
+        super().__init__(
+            storage, control_queues=control_queues, worker=worker, default_version=default_version, reuse=reuse
+        )
         self._links = links or ManagementLinks("api")
         self._sibling = sibling
 
@@ -74,10 +78,8 @@ class DurableOrchestrationClient(Client):
         """
         if task_hub_name is None and connection_name is None:
             await super().raise_event(instance_id, event_name, event_data)
-        elif self._sibling is None:
-            raise ValueError("this client knows no other hub: open one with Client.open")
         else:
-            other = await self._sibling(task_hub_name, connection_name)
+            other = await self._other(task_hub_name, connection_name)
             await other.raise_event(instance_id, event_name, event_data)
 
     # ---- commands: to an instance that has ended they are no errors, as in Durable Functions -----------------------
@@ -96,6 +98,37 @@ class DurableOrchestrationClient(Client):
         """End the pause of an instance; one that has ended is left as it is. See `perdure.Client.resume`."""
         with suppress(InstanceEndedError):
             await super().resume(instance_id, reason)
+
+    async def rewind(
+        self,
+        instance_id: str,
+        reason: str,
+        task_hub_name: str | None = None,
+        connection_name: str | None = None,
+    ) -> None:
+        """Have a failed instance go back to before what failed it; see `perdure.Client.rewind`.
+
+        Args:
+            instance_id: the instance.
+            reason: shown in its history.
+            task_hub_name: the instance's hub, if it is another one.
+            connection_name: the connection to it, if it is another one.
+        """
+        if task_hub_name is None and connection_name is None:
+            await super().rewind(instance_id, reason)
+        else:
+            other = await self._other(task_hub_name, connection_name)
+            await other.rewind(instance_id, reason)
+
+    async def _other(self, task_hub: str | None, connection: str | None) -> DurableOrchestrationClient:
+        if self._sibling is None:
+            raise ValueError("this client knows no other hub: open one with Client.open")
+        return await self._sibling(task_hub, connection)
+
+    @property
+    def required_query_string_parameters(self) -> str:
+        """What the query of every URL of the management API must hold for this hub."""
+        return self._links.required_query
 
     # ---- HTTP ----------------------------------------------------------------------------------------------------
 
@@ -154,17 +187,16 @@ class SyncDurableFunctionsClient(SyncClient):
 
     _client: DurableOrchestrationClient
 
-    def raise_event(
-        self,
-        instance_id: str,
-        event_name: str,
-        event_data: Any = None,
-        task_hub_name: str | None = None,
-        connection_name: str | None = None,
-    ) -> None:
-        """See `DurableOrchestrationClient.raise_event`."""
-        work = self._client.raise_event(instance_id, event_name, event_data, task_hub_name, connection_name)
-        run_from_thread(work, self._loop)
+    raise_event = waiting(DurableOrchestrationClient.raise_event)
+    rewind = waiting(DurableOrchestrationClient.rewind)
+    wait_for_completion_or_create_check_status_response = waiting(
+        DurableOrchestrationClient.wait_for_completion_or_create_check_status_response
+    )
+
+    @property
+    def required_query_string_parameters(self) -> str:
+        """See `DurableOrchestrationClient.required_query_string_parameters`."""
+        return self._client.required_query_string_parameters
 
     def create_check_status_response(self, request: func.HttpRequest | None, instance_id: str) -> func.HttpResponse:
         """See `DurableOrchestrationClient.create_check_status_response`."""
@@ -179,19 +211,6 @@ class SyncDurableFunctionsClient(SyncClient):
     def get_client_response_links(self, request: func.HttpRequest | None, instance_id: str) -> dict[str, str]:
         """See `DurableOrchestrationClient.get_client_response_links`."""
         return self._client.get_client_response_links(request, instance_id)
-
-    def wait_for_completion_or_create_check_status_response(
-        self,
-        request: func.HttpRequest | None,
-        instance_id: str,
-        timeout_in_milliseconds: int = 10_000,
-        retry_interval_in_milliseconds: int = 1_000,
-    ) -> func.HttpResponse:
-        """See `DurableOrchestrationClient.wait_for_completion_or_create_check_status_response`."""
-        work = self._client.wait_for_completion_or_create_check_status_response(
-            request, instance_id, timeout_in_milliseconds, retry_interval_in_milliseconds
-        )
-        return run_from_thread(work, self._loop)
 
 
 def response_of_ended(status: DurableOrchestrationStatus) -> func.HttpResponse:

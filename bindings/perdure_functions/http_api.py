@@ -173,7 +173,7 @@ class ManagementApi:
         return await self._answer(request, _list)
 
     async def operate(self, request: func.HttpRequest) -> func.HttpResponse:
-        """POST instances/{instanceId}/ raiseEvent/{eventName}, terminate, suspend, resume and restart."""
+        """POST instances/{instanceId}/ raiseEvent/{eventName}, terminate, suspend, resume, rewind and restart."""
         match _parameter(request, "operation").casefold(), bool(_parameter(request, "eventName")):
             case "raiseevent", True:
                 return await self._answer(request, _raise_event)
@@ -183,10 +183,12 @@ class ManagementApi:
                 return await self._answer(request, _suspend)
             case "resume", False:
                 return await self._answer(request, _resume)
+            case "rewind", False:
+                return await self._answer(request, _rewind)
             case "restart", False:
                 return await self._answer(request, _restart)
             case _:
-                operations = "raiseEvent/{eventName}, terminate, suspend, resume and restart"
+                operations = "raiseEvent/{eventName}, terminate, suspend, resume, rewind and restart"
                 return _complaint(404, f"there is no such operation: {operations} are")
 
     async def _answer(self, request: func.HttpRequest, handler: Handler) -> func.HttpResponse:
@@ -287,6 +289,12 @@ async def _suspend(request: func.HttpRequest, client: DurableOrchestrationClient
 async def _resume(request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
     query = _read_query(request, _ReasonQuery)
     await Client.resume(client, _parameter(request, "instanceId"), query.reason)
+    return func.HttpResponse(status_code=202)
+
+
+async def _rewind(request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+    query = _read_query(request, _ReasonQuery)
+    await client.rewind(_parameter(request, "instanceId"), query.reason)
     return func.HttpResponse(status_code=202)
 
 

@@ -29,6 +29,11 @@ class ManagementLinks:
         self._root = "/".join(part for part in (route_prefix, ROUTE) if part)
         self._query = dict(query or {})
 
+    @property
+    def required_query(self) -> str:
+        """The query parameters that every URL must carry, encoded."""
+        return urlencode(self._query)
+
     def payload(self, request: Any, instance_id: str) -> dict[str, str]:
         """Return the check-status payload: the id, and what can be done with the instance by which URL.
 
@@ -49,6 +54,7 @@ class ManagementLinks:
             "suspendPostUri": f"{instance}/suspend?reason={{text}}{more}",
             "resumePostUri": f"{instance}/resume?reason={{text}}{more}",
             "restartPostUri": f"{instance}/restart{plain}",
+            "rewindPostUri": f"{instance}/rewind?reason={{text}}{more}",
             "purgeHistoryDeleteUri": f"{instance}{plain}",
         }
 

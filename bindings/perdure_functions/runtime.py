@@ -161,6 +161,7 @@ class Runtime:
             control_queues=settings.control_queues,
             worker=worker,
             default_version=settings.default_version,
+            reuse=settings.reuse,
             links=ManagementLinks(settings.route_prefix, query),
             sibling=self.client,
         )

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from perdure.client.reuse import ReuseId
 from perdure.core.versions import VersionFailure, VersionMatch
 from perdure.engine.settings import EngineSettings
 from perdure.errors import SettingsError
@@ -45,6 +46,8 @@ class DurableSettings:
     control_queues: int
     default_version: str | None
     """Version of instances that are started without one."""
+    reuse: ReuseId
+    """What becomes of starts whose instance id is in use."""
     management_auth_level: AuthLevelName
     """Which key the HTTP management API asks for."""
     route_prefix: str
@@ -105,6 +108,7 @@ class _DurableTask(_Section):
     unknown_function_tries: int | None = Field(default=None, ge=0)
     blocked_delay: float | None = Field(default=None, gt=0, le=300)
     version_match_strategy: Annotated[VersionMatch, BeforeValidator(_spelt(VersionMatch))] | None = None
+    overridable_existing_instance_states: Annotated[ReuseId, BeforeValidator(_spelt(ReuseId))] = ReuseId.ENDED
     version_failure_strategy: Annotated[VersionFailure, BeforeValidator(_spelt(VersionFailure))] | None = None
     tail_turns: int | None = Field(default=None, ge=1, le=200)
     tail_bytes: int | None = Field(default=None, ge=1024, le=512 * 1024)
@@ -118,7 +122,12 @@ _OTHER_NAMES = {
     "version_failure_strategy": "version_failure",
 }
 """Fields that are called otherwise in `EngineSettings`."""
-_NOT_THE_ENGINES = {"hub_name", "http_management_auth_level", "storage_provider"}
+_NOT_THE_ENGINES = {
+    "hub_name",
+    "http_management_auth_level",
+    "storage_provider",
+    "overridable_existing_instance_states",
+}
 
 
 def load_settings(environ: Mapping[str, str]) -> DurableSettings:
@@ -141,6 +150,7 @@ def load_settings(environ: Mapping[str, str]) -> DurableSettings:
         connection=provider.connection_name or provider.connection_string_name or _CONNECTION,
         control_queues=provider.control_queue_count or provider.partition_count,
         default_version=task.default_version,
+        reuse=task.overridable_existing_instance_states,
         management_auth_level=task.http_management_auth_level,
         route_prefix="api" if prefix is None else str(prefix).strip("/"),
         engine=_engine_settings(task, host_json),

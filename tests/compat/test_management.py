@@ -131,6 +131,7 @@ async def test_links(app):
         "terminatePostUri",
         "purgeHistoryDeleteUri",
         "restartPostUri",
+        "rewindPostUri",
         "suspendPostUri",
         "resumePostUri",
     }
@@ -149,3 +150,10 @@ async def test_other_triggers_with_a_client(app):
 
 class Timer(func.TimerRequest):
     past_due = False
+
+
+async def test_rewinding(app):
+    await app.ended(await started(app, "broken", "one"))
+    await app.completed(await started(app, "greet", "two"))
+    assert await told(app, "do/rewind/one") is None
+    assert (await app.request("GET", "do/rewind/two")).status_code == 400

@@ -38,7 +38,6 @@ BEING_ADDED = {
     "DurableOrchestrationContext.call_http",
     "ManagedIdentityTokenSource",
     "ManagedIdentityTokenSource.resource",
-    "DurableOrchestrationClient.rewind",
 }
 """Names that are landing these days: held to the page from when they are there."""
 OTHER_DEFAULTS = {"Blueprint": "None means the app's level, and that is FUNCTION by default"}
@@ -170,6 +169,7 @@ VALUES = {
     "defaultVersion": "1.0",
     "versionMatchStrategy": "CurrentOrOlder",
     "versionFailureStrategy": "Reject",
+    "overridableExistingInstanceStates": "AnyState",
     "storageProvider.type": "AzureStorage",
     "storageProvider.connectionName": "Store",
     "storageProvider.connectionStringName": "Store",

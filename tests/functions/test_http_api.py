@@ -67,6 +67,7 @@ async def test_start(driver):
         "suspendPostUri": f"{BASE}/one/suspend?reason={{text}}",
         "resumePostUri": f"{BASE}/one/resume?reason={{text}}",
         "restartPostUri": f"{BASE}/one/restart",
+        "rewindPostUri": f"{BASE}/one/rewind?reason={{text}}",
         "purgeHistoryDeleteUri": f"{BASE}/one",
     }
     assert (await driver.ended(f"{BASE}/one"))["output"] == {"a": 1}

@@ -80,6 +80,7 @@ def test_the_function_key_goes_along(given):
         "suspendPostUri": f"{base}/suspend?reason={{text}}&code=k%2Fey%3D%3D",
         "resumePostUri": f"{base}/resume?reason={{text}}&code=k%2Fey%3D%3D",
         "restartPostUri": f"{base}/restart?code=k%2Fey%3D%3D",
+        "rewindPostUri": f"{base}/rewind?reason={{text}}&code=k%2Fey%3D%3D",
         "purgeHistoryDeleteUri": f"{base}?code=k%2Fey%3D%3D",
     }
 

@@ -26,12 +26,15 @@ NAMES = [
     "InstanceNotFoundError",
     "NonRetryableError",
     "OrchestrationContext",
+    "OrchestrationFailedError",
+    "OrchestrationQuery",
     "OrchestrationRuntimeStatus",
     "Orchestrator",
     "PerdureError",
     "PurgeHistoryResult",
     "RetryOptions",
     "RetryPolicy",
+    "ReuseId",
     "SyncDurableFunctionsClient",
     "Task",
     "TaskFailedError",
@@ -49,7 +52,7 @@ SIGNATURES = {
     "Orchestrator.create": "(fn)",
     "DurableOrchestrationClient.start_new": (
         "(self, orchestration_function_name, instance_id=None, client_input=None, version=None, *, "
-        "start_at=None, tags=None)"
+        "start_at=None, tags=None, reuse=None)"
     ),
     "DurableOrchestrationClient.get_status": (
         "(self, instance_id, show_history=False, show_history_output=False, show_input=False)"
@@ -59,8 +62,8 @@ SIGNATURES = {
         "(self, instance_id, event_name, event_data=None, task_hub_name=None, connection_name=None)"
     ),
     "DurableOrchestrationClient.terminate": "(self, instance_id, reason, *, recursive=True)",
-    "DurableOrchestrationClient.purge_instance_history": "(self, instance_id)",
-    "DurableOrchestrationClient.wait_for_completion": "(self, instance_id, timeout=None)",
+    "DurableOrchestrationClient.purge_instance_history": "(self, instance_id, *, recursive=False)",
+    "DurableOrchestrationClient.wait_for_completion": "(self, instance_id, timeout=None, *, show_input=False)",
     "DurableOrchestrationClient.create_check_status_response": "(self, request, instance_id)",
     "DurableOrchestrationClient.create_http_management_payload": "(self, request=None, instance_id=None)",
     "DurableOrchestrationClient.get_client_response_links": "(self, request, instance_id)",
@@ -69,13 +72,47 @@ SIGNATURES = {
     ),
     "DurableOrchestrationStatus": (
         "(name=None, instanceId=None, createdTime=None, lastUpdatedTime=None, input=None, output=None, "
-        "runtimeStatus=None, customStatus=None, history=None, reason=None, **more)"
+        "runtimeStatus=None, customStatus=None, history=None, reason=None, tags=None, failure=None, **more)"
     ),
     "PurgeHistoryResult": "(instancesDeleted, **more)",
     "RetryOptions": (
         "(first_retry_interval_in_milliseconds, max_number_of_attempts, backoff_coefficient=1.0, "
         "max_retry_interval_in_milliseconds=None, retry_timeout_in_milliseconds=None, jitter=0, non_retryable=(), "
         "handle=None)"
+    ),
+    "DurableOrchestrationClient.get_status_by": (
+        "(self, created_time_from=None, created_time_to=None, runtime_status=None, instance_id_prefix=None, *, "
+        "tags=None, show_input=False)"
+    ),
+    "DurableOrchestrationClient.suspend": "(self, instance_id, reason)",
+    "DurableOrchestrationClient.resume": "(self, instance_id, reason)",
+    "DurableOrchestrationClient.rewind": "(self, instance_id, reason, task_hub_name=None, connection_name=None)",
+    "DurableOrchestrationClient.restart": "(self, instance_id, restart_with_new_instance_id=True)",
+    "DurableOrchestrationClient.purge_instance_history_by": (
+        "(self, created_time_from=None, created_time_to=None, runtime_status=None, *, tags=None, recursive=False)"
+    ),
+    "DurableOrchestrationClient.schedule_new_orchestration": (
+        "(self, orchestrator, *, input=None, instance_id=None, start_at=None, reuse_id_policy=None, tags=None, "
+        "version=None)"
+    ),
+    "DurableOrchestrationClient.get_orchestration_state": "(self, instance_id, *, fetch_payloads=True)",
+    "DurableOrchestrationClient.get_all_orchestration_states": "(self, orchestration_query=None)",
+    "DurableOrchestrationClient.get_orchestration_history": "(self, instance_id)",
+    "DurableOrchestrationClient.wait_for_orchestration_start": (
+        "(self, instance_id, *, fetch_payloads=False, timeout=60)"
+    ),
+    "DurableOrchestrationClient.wait_for_orchestration_completion": (
+        "(self, instance_id, *, fetch_payloads=True, timeout=60)"
+    ),
+    "DurableOrchestrationClient.raise_orchestration_event": "(self, instance_id, event_name, *, data=None)",
+    "DurableOrchestrationClient.terminate_orchestration": "(self, instance_id, *, output=None, recursive=True)",
+    "DurableOrchestrationClient.suspend_orchestration": "(self, instance_id, *, reason=None)",
+    "DurableOrchestrationClient.resume_orchestration": "(self, instance_id, *, reason=None)",
+    "DurableOrchestrationClient.rewind_orchestration": "(self, instance_id, *, reason=None)",
+    "DurableOrchestrationClient.restart_orchestration": "(self, instance_id, *, restart_with_new_instance_id=False)",
+    "DurableOrchestrationClient.purge_orchestration": "(self, instance_id, recursive=True)",
+    "DurableOrchestrationClient.purge_orchestrations_by": (
+        "(self, created_time_from=None, created_time_to=None, runtime_status=None, recursive=False)"
     ),
 }
 

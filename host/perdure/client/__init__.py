@@ -1,7 +1,19 @@
 """The client: starts orchestrations, asks after them, sends them events, ends and deletes them."""
 
-from perdure.client.client import Client, StatusPage
-from perdure.client.status import DurableOrchestrationStatus, PurgeHistoryResult
+from perdure.client.asking import StatusPage
+from perdure.client.client import Client
+from perdure.client.reuse import ReuseId
+from perdure.client.sdk_names import OrchestrationQuery
+from perdure.client.status import DurableOrchestrationStatus, OrchestrationFailedError, PurgeHistoryResult
 from perdure.client.sync_client import SyncClient
 
-__all__ = ["Client", "DurableOrchestrationStatus", "PurgeHistoryResult", "StatusPage", "SyncClient"]
+__all__ = [
+    "Client",
+    "DurableOrchestrationStatus",
+    "OrchestrationFailedError",
+    "OrchestrationQuery",
+    "PurgeHistoryResult",
+    "ReuseId",
+    "StatusPage",
+    "SyncClient",
+]

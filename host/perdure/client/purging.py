@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from perdure.core.actions import SubOrchestrationScheduled
 from perdure.core.status import ENDED
 from perdure.engine.deleting import finish_deletion
 from perdure.engine.dispatch import Dispatch
+from perdure.engine.journal import Journal
+from perdure.engine.settings import EngineSettings
 from perdure.engine.succession import purge
 from perdure.errors import InstanceNotEndedError
 from perdure.storage.protocol import Storage
@@ -20,8 +23,33 @@ class Purging:
         self._storage = storage
         self._dispatch = dispatch
 
-    async def one(self, instance_id: str) -> int:
-        """Delete an instance; return 1, or 0 if there is none. Raises InstanceNotEndedError."""
+    async def one(self, instance_id: str, *, recursive: bool = False) -> int:
+        """Delete an instance; return how many were deleted: 0 if there is none. Raises InstanceNotEndedError.
+
+        Children go first: if the process dies in between, the parent still names those that are left.
+
+        Args:
+            instance_id: the instance.
+            recursive: delete its children, and theirs, if they have ended.
+        """
+        deleted = 0
+        if recursive:
+            for child in await self._ended_children(instance_id):
+                deleted += await self._still_ended(child, recursive=True)
+        return deleted + await self._alone(instance_id)
+
+    async def _ended_children(self, instance_id: str) -> list[str]:
+        """Return the children of an ended instance that its history names; none if it has not ended."""
+        journal = Journal(self._storage, instance_id, EngineSettings())
+        await journal.load()
+        if journal.row is None or journal.instance.status not in ENDED:
+            return []
+        actions = [action for turn in journal.state.turns for action in turn.actions]
+        named = dict.fromkeys(each.instance_id for each in actions if isinstance(each, SubOrchestrationScheduled))
+        children = [await self._storage.read_instance(child) for child in named]
+        return [child.instance_id for child in children if child is not None and child.parent_id == instance_id]
+
+    async def _alone(self, instance_id: str) -> int:
         while True:
             row = await self._storage.read(instance_id)
             if row is None:
@@ -37,21 +65,23 @@ class Purging:
             if await purge(self._storage, self._dispatch, row):
                 return 1
 
-    async def all(self, query: InstanceQuery) -> int:
-        """Delete all instances that a query for ended ones selects; return their number."""
+    async def all(self, query: InstanceQuery, *, recursive: bool = False) -> int:
+        """Delete all instances that a query for ended ones selects, their children too if `recursive`; return how many
+        were deleted.
+        """
         deleted = 0
         continuation: str | None = None
         while True:
             page = await self._storage.query(query, top=_PAGE, continuation=continuation)
             for instance in page.instances:
-                deleted += await self._still_ended(instance.instance_id)
+                deleted += await self._still_ended(instance.instance_id, recursive=recursive)
             continuation = page.continuation
             if continuation is None:
                 return deleted
 
-    async def _still_ended(self, instance_id: str) -> int:
+    async def _still_ended(self, instance_id: str, *, recursive: bool) -> int:
         try:
-            return await self.one(instance_id)
+            return await self.one(instance_id, recursive=recursive)
         except InstanceNotEndedError:  # its id has been taken for a new instance meanwhile
             return 0
 

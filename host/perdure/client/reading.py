@@ -6,15 +6,19 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from perdure.client.history_view import data_in, history_events, with_values
 from perdure.client.status import DurableOrchestrationStatus
 from perdure.core.data import from_json, payload_of
+from perdure.core.failure import Failure
 from perdure.engine.journal import Journal
 from perdure.engine.settings import EngineSettings
 from perdure.storage.protocol import PayloadMissing, Storage
 from perdure.storage.rows import Instance
 
 _FETCHES_AT_ONCE = 16
+_failures = msgspec.json.Decoder(Failure)
 
 
 class StatusReader:
@@ -102,4 +106,6 @@ def _described(instance: Instance, texts: Mapping[str, str], *, show_input: bool
         runtimeStatus=instance.status,
         customStatus=value(instance.custom_status),
         reason=instance.reason,
+        tags=instance.tags,
+        failure=None if instance.failure is None else _failures.decode(instance.failure),
     )

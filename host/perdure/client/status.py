@@ -6,9 +6,22 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from perdure.core.data import to_json
+from perdure.core.failure import Failure
 from perdure.core.status import OrchestrationRuntimeStatus
+from perdure.core.typed import read_as
+from perdure.errors import PerdureError
 
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+class OrchestrationFailedError(PerdureError):
+    """An instance that was asked for its result has failed."""
+
+    def __init__(self, message: str, failure_details: Failure | None) -> None:
+        super().__init__(message)
+        self.failure_details = failure_details
+        """The failure, with its inner failures and properties."""
 
 
 class DurableOrchestrationStatus:
@@ -30,6 +43,8 @@ class DurableOrchestrationStatus:
         customStatus: Any = None,  # noqa: N803
         history: list[dict[str, Any]] | None = None,
         reason: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        failure: Failure | None = None,
         **more: Any,
     ) -> None:
         self.name = name
@@ -50,7 +65,60 @@ class DurableOrchestrationStatus:
         """Its history events, oldest first, if they were asked for."""
         self.reason = reason
         """Why it makes no progress, for people: it is blocked, or one of its messages could not be processed."""
+        self.tags = dict(tags or {})
+        """The tags that it was started with."""
+        self.failure_details = failure
+        """Why it failed, with inner failures and properties; None if it has not."""
         vars(self).update(more)
+
+    # ---- the Durable Task SDK's names ----------------------------------------------------------------------------
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When it was started: aware, UTC."""
+        return self.created_time
+
+    @property
+    def last_updated_at(self) -> datetime | None:
+        """When its last turn was committed: aware, UTC."""
+        return self.last_updated_time
+
+    @property
+    def serialized_input(self) -> str | None:
+        """Its input as JSON, if it was asked for."""
+        return _serialized(self.input_)
+
+    @property
+    def serialized_output(self) -> str | None:
+        """Its output as JSON."""
+        return _serialized(self.output)
+
+    @property
+    def serialized_custom_status(self) -> str | None:
+        """Its custom status as JSON."""
+        return _serialized(self.custom_status)
+
+    def get_input(self, expected_type: Any = None) -> Any:
+        """Return its input, if it was asked for, read as a type. Raises DataError if it does not fit."""
+        return read_as(self.serialized_input, expected_type, f"the input of instance '{self.instance_id}'")
+
+    def get_output(self, expected_type: Any = None) -> Any:
+        """Return its output, read as a type. Raises DataError if it does not fit."""
+        return read_as(self.serialized_output, expected_type, f"the output of instance '{self.instance_id}'")
+
+    def get_custom_status(self, expected_type: Any = None) -> Any:
+        """Return its custom status, read as a type. Raises DataError if it does not fit."""
+        what = f"the custom status of instance '{self.instance_id}'"
+        return read_as(self.serialized_custom_status, expected_type, what)
+
+    def raise_if_failed(self) -> None:
+        """Raise OrchestrationFailedError if it has failed."""
+        if self.runtime_status is OrchestrationRuntimeStatus.Failed:
+            raise OrchestrationFailedError(
+                f"instance '{self.instance_id}' ('{self.name}') failed: {self.output}", self.failure_details
+            )
+
+    # ---- truth, text, JSON ---------------------------------------------------------------------------------------
 
     def __bool__(self) -> bool:
         return self.created_time is not None
@@ -66,7 +134,7 @@ class DurableOrchestrationStatus:
         return cls(message=json_obj) if isinstance(json_obj, str) else cls(**json_obj)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as a dictionary that has a JSON form; `reason` is in it only if there is one."""
+        """Return it as a dictionary that has a JSON form; `tags` and `reason` are in it only if there are any."""
         content: dict[str, Any] = {
             "name": self.name,
             "instanceId": self.instance_id,
@@ -78,6 +146,8 @@ class DurableOrchestrationStatus:
             "customStatus": self.custom_status,
             "history": self.history,
         }
+        if self.tags:
+            content["tags"] = self.tags
         return content if self.reason is None else content | {"reason": self.reason}
 
 
@@ -87,6 +157,11 @@ class PurgeHistoryResult:
     def __init__(self, instancesDeleted: int, **more: Any) -> None:  # noqa: N803 - Durable Functions' own name
         self.instances_deleted = instancesDeleted
         vars(self).update(more)
+
+    @property
+    def deleted_instance_count(self) -> int:
+        """The Durable Task SDK's name of `instances_deleted`."""
+        return self.instances_deleted
 
     def __repr__(self) -> str:
         return f"PurgeHistoryResult(instancesDeleted={self.instances_deleted})"
@@ -104,6 +179,10 @@ class PurgeHistoryResult:
 def time_text(time: datetime | None) -> str | None:
     """Write a time (aware) as Durable Functions does: UTC, to the microsecond."""
     return None if time is None else time.astimezone(UTC).strftime(_TIME_FORMAT)
+
+
+def _serialized(value: Any) -> str | None:
+    return None if value is None else to_json(value)
 
 
 def _time(value: datetime | str | None) -> datetime | None:

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from datetime import datetime, timedelta
-from typing import Any, TypeVar
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from perdure.client.client import Client, StatusPage
-from perdure.client.status import DurableOrchestrationStatus, PurgeHistoryResult
-from perdure.core.status import OrchestrationRuntimeStatus
+from perdure.client.client import Client
+from perdure.client.hub_client import HubClient
 from perdure.errors import PerdureError
-from perdure.storage.rows import InstanceQuery
 
+P = ParamSpec("P")
 T = TypeVar("T")
+C = TypeVar("C", bound=HubClient)
+
+
+def waiting(method: Callable[Concatenate[C, P], Coroutine[Any, Any, T]]) -> Callable[Concatenate[Any, P], T]:
+    """Return the sync twin of a client's method, for a class with what `SyncClient` has."""
+    name = method.__name__
+
+    @functools.wraps(method)
+    def wait(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
+        # by name: the client may be of a class that overrides it
+        work: Coroutine[Any, Any, T] = getattr(self._client, name)(*args, **kwargs)
+        return run_from_thread(work, self._loop)
+
+    return wait
 
 
 class SyncClient:
@@ -33,101 +46,38 @@ class SyncClient:
         """Name of the task hub."""
         return self._client.task_hub_name
 
-    def start_new(
-        self,
-        orchestration_function_name: str | Callable[..., Any],
-        instance_id: str | None = None,
-        client_input: Any = None,
-        version: str | None = None,
-        *,
-        start_at: datetime | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> str:
-        """See `Client.start_new`."""
-        return self._wait(
-            self._client.start_new(
-                orchestration_function_name, instance_id, client_input, version, start_at=start_at, tags=tags
-            )
-        )
+    start_new = waiting(Client.start_new)
+    restart = waiting(Client.restart)
 
-    def get_status(
-        self,
-        instance_id: str,
-        show_history: bool = False,
-        show_history_output: bool = False,
-        show_input: bool = False,
-    ) -> DurableOrchestrationStatus:
-        """See `Client.get_status`."""
-        return self._wait(self._client.get_status(instance_id, show_history, show_history_output, show_input))
+    get_status = waiting(Client.get_status)
+    get_status_all = waiting(Client.get_status_all)
+    get_status_by = waiting(Client.get_status_by)
+    query = waiting(Client.query)
+    wait_for_start = waiting(Client.wait_for_start)
+    wait_for_completion = waiting(Client.wait_for_completion)
 
-    def get_status_all(self) -> list[DurableOrchestrationStatus]:
-        """See `Client.get_status_all`."""
-        return self._wait(self._client.get_status_all())
+    raise_event = waiting(Client.raise_event)
+    terminate = waiting(Client.terminate)
+    suspend = waiting(Client.suspend)
+    resume = waiting(Client.resume)
+    rewind = waiting(Client.rewind)
+    purge_instance_history = waiting(Client.purge_instance_history)
+    purge_instance_history_by = waiting(Client.purge_instance_history_by)
 
-    def query(
-        self,
-        query: InstanceQuery | None = None,
-        *,
-        top: int = 100,
-        continuation: str | None = None,
-        show_input: bool = False,
-    ) -> StatusPage:
-        """See `Client.query`."""
-        return self._wait(self._client.query(query, top=top, continuation=continuation, show_input=show_input))
-
-    def wait_for_completion(
-        self, instance_id: str, timeout: float | timedelta | None = None
-    ) -> DurableOrchestrationStatus:
-        """See `Client.wait_for_completion`."""
-        return self._wait(self._client.wait_for_completion(instance_id, timeout))
-
-    def raise_event(self, instance_id: str, event_name: str, event_data: Any = None) -> None:
-        """See `Client.raise_event`."""
-        self._wait(self._client.raise_event(instance_id, event_name, event_data))
-
-    def terminate(self, instance_id: str, reason: str, *, recursive: bool = True) -> None:
-        """See `Client.terminate`."""
-        self._wait(self._client.terminate(instance_id, reason, recursive=recursive))
-
-    def suspend(self, instance_id: str, reason: str) -> None:
-        """See `Client.suspend`."""
-        self._wait(self._client.suspend(instance_id, reason))
-
-    def resume(self, instance_id: str, reason: str) -> None:
-        """See `Client.resume`."""
-        self._wait(self._client.resume(instance_id, reason))
-
-    def restart(self, instance_id: str, restart_with_new_instance_id: bool = True) -> str:
-        """See `Client.restart`."""
-        return self._wait(self._client.restart(instance_id, restart_with_new_instance_id))
-
-    def purge_instance_history_by(
-        self,
-        created_time_from: datetime | None = None,
-        created_time_to: datetime | None = None,
-        runtime_status: Iterable[OrchestrationRuntimeStatus] | None = None,
-    ) -> PurgeHistoryResult:
-        """See `Client.purge_instance_history_by`."""
-        return self._wait(self._client.purge_instance_history_by(created_time_from, created_time_to, runtime_status))
-
-    def get_status_by(
-        self,
-        created_time_from: datetime | None = None,
-        created_time_to: datetime | None = None,
-        runtime_status: Iterable[OrchestrationRuntimeStatus] | None = None,
-        instance_id_prefix: str | None = None,
-    ) -> list[DurableOrchestrationStatus]:
-        """See `Client.get_status_by`."""
-        return self._wait(
-            self._client.get_status_by(created_time_from, created_time_to, runtime_status, instance_id_prefix)
-        )
-
-    def purge_instance_history(self, instance_id: str) -> PurgeHistoryResult:
-        """See `Client.purge_instance_history`."""
-        return self._wait(self._client.purge_instance_history(instance_id))
-
-    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return run_from_thread(work, self._loop)
+    schedule_new_orchestration = waiting(Client.schedule_new_orchestration)
+    get_orchestration_state = waiting(Client.get_orchestration_state)
+    get_all_orchestration_states = waiting(Client.get_all_orchestration_states)
+    get_orchestration_history = waiting(Client.get_orchestration_history)
+    wait_for_orchestration_start = waiting(Client.wait_for_orchestration_start)
+    wait_for_orchestration_completion = waiting(Client.wait_for_orchestration_completion)
+    raise_orchestration_event = waiting(Client.raise_orchestration_event)
+    terminate_orchestration = waiting(Client.terminate_orchestration)
+    suspend_orchestration = waiting(Client.suspend_orchestration)
+    resume_orchestration = waiting(Client.resume_orchestration)
+    rewind_orchestration = waiting(Client.rewind_orchestration)
+    restart_orchestration = waiting(Client.restart_orchestration)
+    purge_orchestration = waiting(Client.purge_orchestration)
+    purge_orchestrations_by = waiting(Client.purge_orchestrations_by)
 
 
 def run_from_thread(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:

@@ -95,6 +95,8 @@ class InstanceQuery(msgspec.Struct, kw_only=True, frozen=True):
     """Inclusive."""
     created_to: datetime | None = None
     """Inclusive."""
+    tags: dict[str, str] = {}
+    """Tags that it has, with these values."""
 
     def matches(self, instance: Instance) -> bool:
         """Whether `instance` is to be listed: it meets all conditions and is not going."""
@@ -105,6 +107,7 @@ class InstanceQuery(msgspec.Struct, kw_only=True, frozen=True):
             and (not self.statuses or instance.status in self.statuses)
             and (self.created_from is None or instance.created_at >= self.created_from)
             and (self.created_to is None or instance.created_at <= self.created_to)
+            and all(instance.tags.get(name) == value for name, value in self.tags.items())
         )
 
 

@@ -116,6 +116,9 @@ def query_instances(
         if time is not None:
             conditions.append(f"created_at {comparison} ?")
             values.append(time_to_text(time))
+    for name, value in query.tags.items():
+        conditions.append("EXISTS (SELECT 1 FROM json_each(tags) WHERE key = ? AND value = ?)")
+        values += [name, value]
     statement = f"{_SELECT_INSTANCES}{' AND '.join(conditions)} ORDER BY instance_id LIMIT ?"
     return [_to_instance(found) for found in connection.execute(statement, (*values, limit))]
 

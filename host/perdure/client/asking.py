@@ -1,0 +1,187 @@
+"""Asking after orchestrations."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from perdure.client.arguments import instance_query
+from perdure.client.hub_client import HubClient
+from perdure.client.status import DurableOrchestrationStatus
+from perdure.core.naming import check_instance_id
+from perdure.core.status import ENDED, OrchestrationRuntimeStatus
+from perdure.storage.rows import Instance, InstanceQuery
+
+_FIRST_POLL = 0.02
+_LONGEST_POLL = 1.0
+_POLL_GROWTH = 1.5
+_LARGEST_PAGE = 1_000
+
+
+class StatusPage(msgspec.Struct, frozen=True):
+    """One page of a query."""
+
+    instances: list[DurableOrchestrationStatus]
+    """It may be shorter than asked for, even empty, and not be the last."""
+    continuation: str | None
+    """Give it to the next call; None on the last page."""
+
+
+class Asks(HubClient):
+    """The part of the client that asks."""
+
+    async def get_status(
+        self,
+        instance_id: str,
+        show_history: bool = False,
+        show_history_output: bool = False,
+        show_input: bool = False,
+    ) -> DurableOrchestrationStatus:
+        """Return the status of an instance; a falsy one if there is no such instance.
+
+        Args:
+            instance_id: the instance.
+            show_history: include the history of its present generation.
+            show_history_output: include results in the history.
+            show_input: include its input, and inputs in the history.
+        """
+        check_instance_id(instance_id)
+        if show_history:
+            return await self._reader.status_with_history(
+                instance_id, show_results=show_history_output, show_input=show_input
+            )
+        instance = await self._reader.find(instance_id)
+        if instance is None:
+            return DurableOrchestrationStatus()
+        return await self._reader.status(instance, show_input=show_input)
+
+    async def get_status_all(self) -> list[DurableOrchestrationStatus]:
+        """Return the status of every orchestration in the hub, without inputs. Where there are many, `query` pages."""
+        return await self.get_status_by()
+
+    async def get_status_by(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Iterable[OrchestrationRuntimeStatus] | None = None,
+        instance_id_prefix: str | None = None,
+        *,
+        tags: Mapping[str, str] | None = None,
+        show_input: bool = False,
+    ) -> list[DurableOrchestrationStatus]:
+        """Return the status of all orchestrations that meet every condition given. Where there are many, `query` pages.
+
+        Args:
+            created_time_from: created at this time or later; naive times mean UTC.
+            created_time_to: created at this time or earlier.
+            runtime_status: in one of these statuses; None or none at all means any.
+            instance_id_prefix: whose id begins with this.
+            tags: with these tags.
+            show_input: include inputs.
+        """
+        query = instance_query(created_time_from, created_time_to, runtime_status, instance_id_prefix, tags)
+        found: list[DurableOrchestrationStatus] = []
+        continuation: str | None = None
+        while True:
+            page = await self.query(query, top=_LARGEST_PAGE, continuation=continuation, show_input=show_input)
+            found += page.instances
+            continuation = page.continuation
+            if continuation is None:
+                return found
+
+    async def query(
+        self,
+        query: InstanceQuery | None = None,
+        *,
+        top: int = 100,
+        continuation: str | None = None,
+        show_input: bool = False,
+    ) -> StatusPage:
+        """Return one page of the instances that a query selects.
+
+        Args:
+            query: which; None selects all orchestrations.
+            top: instances a page, at most 1,000.
+            continuation: that of the page before.
+            show_input: include inputs.
+
+        Raises:
+            ValueError: `top` is out of range, or the continuation comes from something else.
+        """
+        page = await self._storage.query(query or InstanceQuery(), top=top, continuation=continuation)
+        statuses = await asyncio.gather(
+            *(self._reader.status(instance, show_input=show_input) for instance in page.instances)
+        )
+        return StatusPage([status for status in statuses if status], page.continuation)
+
+    async def wait_for_completion(
+        self,
+        instance_id: str,
+        timeout: float | timedelta | None = None,  # noqa: ASYNC109 - it is the API's own
+        *,
+        show_input: bool = False,
+    ) -> DurableOrchestrationStatus:
+        """Wait until an instance has completed, failed or been terminated, and return its status.
+
+        Args:
+            instance_id: the instance.
+            timeout: seconds to wait at most; None waits for ever.
+            show_input: include its input.
+
+        Raises:
+            InstanceNotFoundError: there is no such instance.
+            TimeoutError: it has not ended in time.
+        """
+        return await self._wait(instance_id, timeout, lambda instance: instance.status in ENDED, show_input=show_input)
+
+    async def wait_for_start(
+        self,
+        instance_id: str,
+        timeout: float | timedelta | None = None,  # noqa: ASYNC109 - it is the API's own
+        *,
+        show_input: bool = False,
+    ) -> DurableOrchestrationStatus:
+        """Wait until an instance is no longer Pending, and return its status; see `wait_for_completion`."""
+
+        def begun(instance: Instance) -> bool:
+            return instance.status != OrchestrationRuntimeStatus.Pending
+
+        return await self._wait(instance_id, timeout, begun, show_input=show_input)
+
+    async def _wait(
+        self,
+        instance_id: str,
+        timeout: float | timedelta | None,  # noqa: ASYNC109 - as above
+        there: Callable[[Instance], bool],
+        *,
+        show_input: bool,
+    ) -> DurableOrchestrationStatus:
+        check_instance_id(instance_id)
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        deadline = None if seconds is None else self._clock.now() + timedelta(seconds=seconds)
+        pause = _FIRST_POLL
+        while True:
+            instance = await self._existing(instance_id)
+            if there(instance):
+                status = await self._reader.status(instance, show_input=show_input)
+                if status:
+                    return status
+                continue  # purged at this very moment
+            if deadline is not None:
+                left = (deadline - self._clock.now()).total_seconds()
+                if left <= 0:
+                    raise TimeoutError(_still_running(instance, seconds))
+                pause = min(pause, left)
+            await self._clock.sleep(pause)
+            pause = min(pause * _POLL_GROWTH, _LONGEST_POLL)
+
+
+def _still_running(instance: Instance, seconds: float | None) -> str:
+    why = f" ({instance.reason})" if instance.reason else ""
+    return (
+        f"instance '{instance.instance_id}' ('{instance.name}') is still {instance.status} after {seconds:g} s{why}: "
+        f"wait on, or look at its history"
+    )
