@@ -69,6 +69,14 @@ HELPERS = {
         for number in numbers():
             yield context.call_activity("a", number)
         """,
+    "a generator that the orchestrator returns": """
+        def steps(ctx):
+            yield ctx.call_activity("a")
+            yield 1  # <- not-durable
+        ---
+        from operator import add
+        return steps(context)
+        """,
     "a helper's context": """
         def steps(durable):
             if not durable.is_replaying:
@@ -287,6 +295,25 @@ def test_files_that_cannot_be_read_are_findings_and_the_others_are_checked(tmp_p
     (app / "c.py").write_bytes(b"# \xff\n")
     found_rules = [(Path(finding.file).name, finding.rule) for finding in check_paths([app])]
     assert found_rules == [("a.py", "unreadable"), ("b.py", "wall-clock"), ("c.py", "unreadable")]
+
+
+def test_expressions_of_any_depth(tmp_path):
+    long = " + ".join(["1"] * 3_000)
+    source = orchestrator(f"x = {long} + time.time()  # <- wall-clock", before="import time")
+    assert found(check_source(source, "app.py")) == marked(source)
+    (finding,) = check_source("-" * 100_000 + "1", "app.py")
+    assert finding.rule == "unreadable"
+
+
+def test_links_to_files_are_followed_and_links_to_folders_are_not(tmp_path):
+    write(tmp_path, {"real/a.py": "import time\n@bp.orchestration_trigger('c')\ndef run(c): time.time()\n"})
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "again").symlink_to(app)
+    (app / "real").symlink_to(tmp_path / "real")
+    assert check_paths([app]) == []
+    (app / "a.py").symlink_to(tmp_path / "real" / "a.py")
+    assert [finding.rule for finding in check_paths([app])] == ["wall-clock"]
 
 
 def test_a_path_that_does_not_exist_raises(tmp_path):

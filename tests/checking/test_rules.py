@@ -337,7 +337,22 @@ COROUTINES = {
         async def inner():
             return await context.call_activity("a")
         await inner()
+        agent = foreign.Agent(context)
+        await agent.ask("a")
+        tasks, more = [context.call_activity("a")], []
+        more.append(context.call_activity("b"))
+        await foreign.first_of(tasks)
+        await foreign.first_of(*more)
+        await foreign.patiently(task, 3)
+        await foreign.patiently(context.call_activity("c"))
         return await context.task_all([task])
+        """,
+    "coroutines that nothing is known of": """
+        given: Any = context.get_input()
+        await given.anything()
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(given)
+        await typed(context, given)
         """,
     "a task where its result is meant": """
         return context.call_activity("a")  # <- not-awaited
@@ -351,7 +366,13 @@ BEFORE_COROUTINES = """
 import asyncio
 import foreign
 from openai import AsyncOpenAI
+from typing import Any
+from collections.abc import Awaitable, Callable
+import contextlib
 client = AsyncOpenAI()
+
+async def typed(context, work: Callable[[], Awaitable[int]]):
+    await work()
 
 async def coroutine(context):
     await context.call_activity("a")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,7 @@ from perdure.checking.inference import Inference
 from perdure.checking.orchestrators import Roles
 from perdure.checking.scope import Scope
 from perdure.checking.syntax import is_generator, live_nodes, parameters, parents
-from perdure.checking.values import AppFunction, Context, Value
+from perdure.checking.values import AppFunction, Context, DurableTask, Value
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +83,34 @@ class Body:
         """Whether a call hands the context on."""
         arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
         return any(self.is_context(argument) for argument in arguments)
+
+    def mentions_tasks(self, node: ast.AST) -> bool:
+        """Whether tasks, or variables that hold some, occur in an expression."""
+        return any(
+            (isinstance(each, ast.Name) and each.id in self._task_names)
+            or (isinstance(each, ast.Call) and isinstance(self.value(each), DurableTask))
+            for each in ast.walk(node)
+        )
+
+    @cached_property
+    def _task_names(self) -> set[str]:
+        """Names of variables that tasks are assigned or added to."""
+        calls = [node for node in self.nodes if isinstance(node, ast.Call)]
+        return {name for call in calls if isinstance(self.value(call), DurableTask) for name in self._receivers(call)}
+
+    def _receivers(self, node: ast.AST) -> Iterator[str]:
+        around = self.parents.get(node)
+        while around is not None and not isinstance(around, ast.stmt | ast.Await | ast.Yield):
+            match around:
+                case ast.Call(ast.Attribute(ast.Name(name), "append" | "extend" | "insert" | "add")):
+                    yield name
+                case _:
+                    pass
+            around = self.parents.get(around)
+        if isinstance(around, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            targets = around.targets if isinstance(around, ast.Assign) else [around.target]
+            names = [each for target in targets for each in ast.walk(target)]
+            yield from (each.id for each in names if isinstance(each, ast.Name))
 
     def _scope_at(self, node: ast.AST | None) -> Scope:
         while node is not None:

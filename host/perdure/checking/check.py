@@ -113,10 +113,12 @@ def _load_imports(codebase: Codebase) -> None:
 def _check(given: Sequence[Module], codebase: Codebase, complete: Collection[Module]) -> list[Finding]:
     inference = Inference(codebase)
     roles = Roles()
-    for module in {*codebase.modules, *given}:
+    for module in dict.fromkeys([*codebase.modules, *given]):
         find_roles(module, inference, roles)
     bodies = Reach(inference, roles).bodies(given)
-    ignores = {module: Ignores(module) for module in {*given, *(body.function.module for body in bodies)}}
+    ignores = {
+        module: Ignores(module) for module in dict.fromkeys([*given, *(body.function.module for body in bodies)])
+    }
     found: dict[tuple[str, int, int, str], Finding] = {}
     for body in bodies:
         for finding in _findings(body, ignores[body.function.module]):

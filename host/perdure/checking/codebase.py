@@ -164,6 +164,8 @@ def _parsed(text: str, file: str) -> ast.Module:
         return ast.parse(text, file)
     except ValueError as error:  # null bytes, on some versions of Python
         raise SyntaxError(str(error)) from error
+    except (RecursionError, MemoryError) as error:  # what the parser raises for it depends on its version
+        raise SyntaxError("it is nested too deeply") from error
 
 
 def _folders(path: Path, root: Path, parts: Sequence[str], level: int) -> list[Path]:

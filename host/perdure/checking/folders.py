@@ -12,10 +12,11 @@ _OTHERS = frozenset({"venv", "env", "node_modules", "__pycache__", "site-package
 def python_files(folder: Path) -> Iterator[Path]:
     """Yield the Python files of a folder in order, without virtual environments, hidden folders and tests."""
     for entry in sorted(folder.iterdir()):
-        if entry.name.startswith(".") or entry.is_symlink():
+        if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            if entry.name not in _OTHERS and not (entry / "pyvenv.cfg").exists():
+            others = entry.name in _OTHERS or (entry / "pyvenv.cfg").exists()
+            if not others and not entry.is_symlink():  # links may lead in circles
                 yield from python_files(entry)
         elif entry.suffix == ".py" and not _is_test(entry.name):
             yield entry

@@ -70,8 +70,13 @@ class Inference:
                 return self._named(name, module, scope, deeper)
             case ast.Attribute(base, attribute):
                 return self._member(self.value(base, module, scope, deeper), attribute, deeper)
-            case ast.Call(function):
-                return self._returned(self.value(function, module, scope, deeper))
+            case ast.Call(function, arguments):
+                returned = self._returned(self.value(function, module, scope, deeper))
+                if isinstance(returned, External) and any(
+                    isinstance(self.value(each, module, scope, deeper), Context) for each in arguments
+                ):
+                    return None  # what has the context can wait for its tasks
+                return returned
             case ast.BinOp(left, operator, right):
                 found = self.value(left, module, scope, deeper)
                 if isinstance(operator, ast.Div):

@@ -84,9 +84,8 @@ class Reach:
         target = body.value(call.func)
         match target:
             case AppFunction():
-                driven = body.is_driven and isinstance(body.parent(call), ast.YieldFrom | ast.Await)
                 self._pass_context(call, target, body)
-                self._run(target, body, is_driven=driven)
+                self._run(target, body, is_driven=_hands_over(call, body))
             case AppClass():
                 for constructor in self._inference.methods(target, *_CONSTRUCTORS):
                     bound = AppFunction(constructor.module, constructor.node, constructor.owner, bound=True)
@@ -112,6 +111,14 @@ class Reach:
                 self._inference.contexts.add(parameter)
         if len(self._inference.contexts) > before:
             self._waiting.extend(each for key, each in self._bodies.items() if key[0] is function.node)
+
+
+def _hands_over(call: ast.Call, body: Body) -> bool:
+    """Whether what a called generator yields goes where the caller's own yields go."""
+    around = body.parent(call)
+    if isinstance(around, ast.Return):
+        return body.is_orchestrator and not body.is_generator and not body.is_async
+    return body.is_driven and isinstance(around, ast.YieldFrom | ast.Await)
 
 
 def _arguments(call: ast.Call) -> list[ast.expr]:

@@ -21,7 +21,12 @@ def live_nodes(function: Function) -> list[ast.AST]:
     defined inside are left out, too; lambdas and comprehensions are part of the function.
     """
     found: list[ast.AST] = []
-    _collect_block(function.body, found)
+    waiting = _live_block(function.body)[::-1]
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, _SEPARATE):
+            found.append(node)
+            waiting.extend(reversed(_live_children(node)))
     return found
 
 
@@ -64,29 +69,22 @@ def last_name(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _collect_block(block: Sequence[ast.stmt], found: list[ast.AST]) -> None:
-    for statement in block:
-        _collect(statement, found)
-        if isinstance(statement, _ENDS_BLOCK):
-            break
-
-
-def _collect(node: ast.AST, found: list[ast.AST]) -> None:
-    if isinstance(node, _SEPARATE):
-        return
-    found.append(node)
+def _live_children(node: ast.AST) -> list[ast.AST]:
+    found: list[ast.AST] = []
     for name, value in ast.iter_fields(node):
         if name in _NO_CODE or _never_runs(node, name):
             continue
         if isinstance(value, ast.AST):
-            _collect(value, found)
-        elif isinstance(value, list) and value:
-            if isinstance(value[0], ast.stmt):
-                _collect_block(value, found)
-            else:
-                for each in value:
-                    if isinstance(each, ast.AST):
-                        _collect(each, found)
+            found.append(value)
+        elif isinstance(value, list):
+            found += _live_block([each for each in value if isinstance(each, ast.AST)])
+    return found
+
+
+def _live_block(block: Sequence[ast.AST]) -> list[ast.AST]:
+    """Return the statements up to the one that leaves the block, all if none does."""
+    end = next((index for index, each in enumerate(block) if isinstance(each, _ENDS_BLOCK)), len(block))
+    return list(block[: end + 1])
 
 
 def _never_runs(node: ast.AST, field: str) -> bool:

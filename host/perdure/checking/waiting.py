@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 
 from perdure.checking.body import Body, called, written
@@ -12,7 +13,7 @@ from perdure.checking.syntax import is_generator
 from perdure.checking.values import AppFunction, External
 
 _RULE = "not-durable"
-_DURABLE = ("perdure", "perdure_functions", "azure.durable_functions", "durabletask", "builtins")
+_DURABLE = ("builtins.", "perdure.", "perdure_functions.", "azure.durable_functions.", "durabletask.")
 _NO_TASKS = (
     ast.Constant,
     ast.JoinedStr,
@@ -52,11 +53,14 @@ def find_waiting(body: Body) -> Iterator[Problem]:
 
 
 def _foreign(call: ast.Call, what: str, body: Body) -> Iterator[Problem]:
-    """Find calls of what is not the app's own. If they are given the context they may well wait for its tasks."""
+    """Find calls of what is not the app's own. What is given the context, or tasks, may well wait for these alone."""
     found = body.value(call.func)
-    if not isinstance(found, External) or body.passes_context(call) or catalogued(call, body) is not None:
+    if not isinstance(found, External) or catalogued(call, body) is not None:
         return
-    if found.name.startswith(tuple(f"{name}." for name in _DURABLE)):
+    package = found.name.partition(".")[0]
+    if package in sys.stdlib_module_names or found.name.startswith(_DURABLE):
+        return
+    if body.passes_context(call) or any(body.mentions_tasks(each) for each in (*call.args, *call.keywords)):
         return
     yield Problem(
         call,
