@@ -2,10 +2,16 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from perdure.checking import RULES
+
+DOCS = Path(__file__).parent.parent.parent / "docs" / "determinism.md"
 
 BAD = "import time\n@app.orchestration_trigger('c')\ndef run(c):\n    time.sleep(1); open('a,b')\n"
 GOOD = "@app.orchestration_trigger('c')\ndef run(c):\n    yield c.call_activity('a')\n"
@@ -114,3 +120,9 @@ def test_wrong_usage(app, arguments, told):
     assert done.returncode == 2
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_the_rules_are_shown_and_documented(app):
+    shown = run(app, "--rules").stdout.splitlines()
+    assert [line.partition(":")[0] for line in shown] == list(RULES)
+    assert re.findall(r"^\| `([a-z-]+)` \|", DOCS.read_text(encoding="utf-8"), re.MULTILINE) == list(RULES)

@@ -87,6 +87,14 @@ HELPERS = {
         yield from steps(context)
         more(1, of=context)
         """,
+    "a context that arrives on a detour": """
+        def outer(x): return inner(x)
+        def inner(y): return None if y.is_replaying else y.call_activity("a")  # <- replay-branch
+        def late(c): return outer(c)
+        ---
+        outer(1)
+        late(context)
+        """,
     "a class of the app": """
         class Base:
             def when(self): return time.time()  # <- wall-clock

@@ -45,6 +45,10 @@ class Body:
         return parents([self.function.node, *self.nodes])
 
     @cached_property
+    def _values(self) -> dict[ast.expr, Value | None]:
+        return {}
+
+    @cached_property
     def scope(self) -> Scope:
         """Its names."""
         return self.function.module.scope_of(self.function.node)
@@ -69,7 +73,11 @@ class Body:
 
     def value(self, node: ast.expr | None) -> Value | None:
         """Return what an expression in it stands for, None if that can't be known."""
-        return self.inference.value(node, self.function.module, self._scope_at(node))
+        if node is None:
+            return None
+        if node not in self._values:
+            self._values[node] = self.inference.value(node, self.function.module, self._scope_at(node))
+        return self._values[node]
 
     def parent(self, node: ast.AST) -> ast.AST | None:
         """Return the node around a node."""
@@ -112,11 +120,16 @@ class Body:
             names = [each for target in targets for each in ast.walk(target)]
             yield from (each.id for each in names if isinstance(each, ast.Name))
 
-    def _scope_at(self, node: ast.AST | None) -> Scope:
-        while node is not None:
-            if isinstance(node, ast.Lambda):
-                return self.function.module.scope_of(node)
-            node = self.parents.get(node)
+    @cached_property
+    def _has_lambdas(self) -> bool:
+        return any(isinstance(node, ast.Lambda) for node in self.nodes)
+
+    def _scope_at(self, node: ast.expr) -> Scope:
+        around: ast.AST | None = node if self._has_lambdas else None
+        while around is not None:
+            if isinstance(around, ast.Lambda):
+                return self.function.module.scope_of(around)
+            around = self.parents.get(around)
         return self.scope
 
 

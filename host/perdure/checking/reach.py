@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 from perdure.checking.body import Body
 from perdure.checking.codebase import Module
@@ -59,7 +60,8 @@ class Reach:
                 self._add(function, function.node.name, is_orchestrator=True, is_driven=True)
         while self._waiting:
             self._follow(self._waiting.popleft())
-        return list(self._bodies.values())
+        # what is known by now was not all known on the way
+        return [replace(body) for body in self._bodies.values()]
 
     def _add(self, function: AppFunction, orchestrator: str, *, is_driven: bool, is_orchestrator: bool = False) -> None:
         # only generators can be run in two ways
@@ -110,7 +112,10 @@ class Reach:
             if isinstance(body.value(argument), Context):
                 self._inference.contexts.add(parameter)
         if len(self._inference.contexts) > before:
-            self._waiting.extend(each for key, each in self._bodies.items() if key[0] is function.node)
+            for key, body_seen in list(self._bodies.items()):
+                if key[0] is function.node:
+                    self._bodies[key] = replace(body_seen)
+                    self._waiting.append(self._bodies[key])
 
 
 def _hands_over(call: ast.Call, body: Body) -> bool:

@@ -15,11 +15,11 @@ class Rule:
 
 
 _ALL = (
-    Rule("wall-clock", "the machine's clock: datetime.now(), time.time(), ...", "context.current_utc_datetime"),
+    Rule("wall-clock", "the machine's clock: datetime.now(), time.time() and the like", "context.current_utc_datetime"),
     Rule("random", "random numbers: random, secrets, os.urandom, numpy.random", "context.random()"),
-    Rule("uuid", "ids made up on the spot: uuid.uuid1(), uuid.uuid4(), ...", "context.new_uuid() or new_guid()"),
+    Rule("uuid", "ids made up on the spot: uuid.uuid1(), uuid.uuid4() and the like", "context.new_uuid() or new_guid()"),
     Rule("identity", "hash() and id(), which differ between processes", "hashlib, or the value itself"),
-    Rule("sleep", "time.sleep(), asyncio.sleep(), ...", "context.create_timer(...)"),
+    Rule("sleep", "time.sleep(), asyncio.sleep() and the like", "context.create_timer(...)"),
     Rule("io", "files, network, processes, databases", "an activity; context.call_http(...)"),
     Rule("environment", "os.environ, os.getenv(), host names, process ids", "the input, or an activity"),
     Rule("threads", "threads, pools and processes", "activities and context.task_all(...)"),

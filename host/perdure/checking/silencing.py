@@ -76,7 +76,9 @@ def _complaint(rule: str) -> str:
 
 
 def _read(text: str) -> list[Ignore]:
-    found = []
+    found: list[Ignore] = []
+    if not _COMMENT.search(text):
+        return found  # tokenizing costs more than all the rest
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         match = _COMMENT.search(token.string) if token.type == tokenize.COMMENT else None
         if match is not None:

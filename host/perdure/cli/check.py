@@ -20,6 +20,15 @@ class Format(Enum):
     GITHUB = "github"
 
 
+def _show_rules(wanted: bool) -> None:
+    if wanted:
+        from perdure.checking import RULES
+
+        for rule in RULES.values():
+            typer.echo(f"{rule.name}: {rule.finds}. Instead: {rule.instead}.")
+        raise typer.Exit
+
+
 def check(
     paths: Annotated[
         list[Path] | None,
@@ -33,6 +42,9 @@ def check(
     ignore: Annotated[
         list[str] | None, typer.Option("--ignore", metavar="RULES", help="Don't report these rules; comma-separated.")
     ] = None,
+    _list: Annotated[
+        bool, typer.Option("--rules", callback=_show_rules, is_eager=True, help="Show the rules and exit.")
+    ] = False,
 ) -> None:
     """Find what breaks the replay of orchestrators: clocks, randomness, I/O, waiting for what is not durable.
 
