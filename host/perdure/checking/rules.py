@@ -17,7 +17,7 @@ class Rule:
 _ALL = (
     Rule("wall-clock", "the machine's clock: datetime.now(), time.time() and the like", "context.current_utc_datetime"),
     Rule("random", "random numbers: random, secrets, os.urandom, numpy.random", "context.random()"),
-    Rule("uuid", "ids made up on the spot: uuid.uuid1(), uuid.uuid4() and the like", "context.new_uuid() or new_guid()"),
+    Rule("uuid", "ids made up on the spot: uuid.uuid4() and the like", "context.new_uuid() or new_guid()"),
     Rule("identity", "hash() and id(), which differ between processes", "hashlib, or the value itself"),
     Rule("sleep", "time.sleep(), asyncio.sleep() and the like", "context.create_timer(...)"),
     Rule("io", "files, network, processes, databases", "an activity; context.call_http(...)"),
