@@ -124,6 +124,31 @@ HELPERS = {
         ---
         yield context.call_activity("a", total_of(context.get_input()))
         """,
+    "types that are written in several ways": """
+        class Order:
+            def total(self): return random.random()  # <- random
+            def tax(self): return random.random()  # <- random
+            def name(self): return random.random()  # <- random
+        def all_of(a: Optional[Order], b: Annotated[Order, "x"], c: list[Order], d: "no(", *e, f: None | Order, **g):
+            return a.total(), b.tax(), c.pop(), d.x(), e, f.name(), g
+        ---
+        yield context.call_activity("a", all_of(*context.get_input()))
+        """,
+    "classes that are their own bases": """
+        class A(A, B): ...
+        class B(A, B): ...
+        ---
+        yield context.call_activity("a", A().anything(), B.whatever())
+        """,
+    "names that a match binds": """
+        ---
+        match context.get_input():
+            case {"a": random, **time}:
+                random.random(), time.time()
+            case [uuid, *os]:
+                uuid.uuid4(), os.urandom()
+        yield context.call_activity("a")
+        """,
     "functions that are handed on": """
         def key(x): return random.random()  # <- random
         def again(error): return time.time() > 1  # <- wall-clock
@@ -251,6 +276,26 @@ def test_imports_begin_in_the_apps_folder_and_do_not_hide_the_standard_library(t
                     yield context.create_timer(sibling.now())
                 """,
             "flows/sibling.py": "import time\ndef now(): return time.time()  # <- wall-clock\n",
+        },
+    )
+    assert places(check_paths([app])) == expected(app)
+
+
+def test_packages_without_init(tmp_path):
+    app = write(
+        tmp_path,
+        {
+            "lib/deep/clocks.py": "import time\ndef now(): return time.time()  # <- wall-clock\n",
+            "a.py": """
+                import lib.deep.clocks
+                import lib.nowhere as nowhere
+                from lib import nothing
+                @bp.orchestration_trigger(context_name="context")
+                async def run(context):
+                    lib.deep.clocks.now()
+                    await nowhere.x()
+                    await nothing.x()
+                """,
         },
     )
     assert places(check_paths([app])) == expected(app)

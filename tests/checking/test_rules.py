@@ -210,8 +210,9 @@ GENERATORS = {
             names.add(number)
         """,
     "what outlives the run": """
-        global counter
-        counter = 1  # <- global-state
+        global number
+        number = 1  # <- global-state
+        REGISTRY.update(a=1)  # <- global-state
         SEEN.append(1)  # <- global-state
         CACHE["a"] = 1  # <- global-state
         del CACHE["a"]  # <- global-state
@@ -273,6 +274,8 @@ GENERATORS = {
         greet("x")  # <- direct-call
         names = list(map(str, [greet("y")]))  # <- direct-call
         child()  # <- direct-call
+        yield greet("z")  # <- direct-call
+        counter(1)  # <- direct-call
         yield from child(context)
         yield context.call_sub_orchestrator(child)
         yield context.call_activity(greet, "x")
@@ -287,7 +290,8 @@ name = "n"
 SEEN, CACHE = [], {}
 SEEN = []
 CACHE: dict[str, int] = {}
-counter = 0
+number = 0
+REGISTRY = dict()
 
 class Settings:
     name = ""
@@ -297,6 +301,9 @@ def steps(context):
 
 async def coroutine(context):
     await context.call_activity("a")
+
+@app.entity_trigger(context_name="context")
+def counter(context): ...
 
 @app.orchestration_trigger(context_name="context")
 def child(context):
@@ -512,6 +519,24 @@ def test_messages_use_the_contexts_own_name():
     source = "import uuid\n@bp.orchestration_trigger(context_name='c')\ndef run(c):\n    return uuid.uuid4()\n"
     (finding,) = check_source(source, "app.py")
     assert "use c.new_uuid()." in finding.message
+
+
+def test_helpers_without_a_context_are_told_of_one():
+    source = orchestrator("helper(1)", before="import uuid\ndef helper(x): return uuid.uuid4()")
+    (finding,) = check_source(source, "app.py")
+    assert "use context.new_uuid() (orchestrator" in finding.message
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends_of_every_system(end):
+    source = "import time\n@bp.orchestration_trigger('c')\ndef run(c):\n    time.sleep(1)  # perdure: ignore\n    time.time()"
+    (finding,) = check_source(source.replace("\n", end), "app.py")
+    assert (finding.line, finding.column) == (5, 5)
+
+
+def test_source_with_null_bytes():
+    (finding,) = check_source("x = 1\0\n", "app.py")
+    assert finding.rule == "unreadable"
 
 
 def test_source_that_is_not_python():

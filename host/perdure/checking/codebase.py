@@ -31,10 +31,10 @@ class Module:
 
     def __init__(self, file: str, text: str, path: Path | None, root: Path | None) -> None:
         self.file = file
-        self.text = text
+        self.text = text.replace("\r\n", "\n").replace("\r", "\n")
         self.path = path
         self.root = root
-        self.tree = _parsed(text, file)
+        self.tree = _parsed(self.text, file)
         self._scopes: dict[ast.AST, Scope] = {}
 
     @cached_property
@@ -128,7 +128,7 @@ class Codebase:
             return False
         parts = name.split(".")
         folders = _folders(importer.path, importer.root, parts, 0)
-        return any(any(folder.joinpath(*parts).glob("*.py")) for folder in folders)
+        return any(any(folder.joinpath(*parts).rglob("*.py")) for folder in folders)
 
     def _read(self, path: Path, root: Path) -> Module | None:
         file = shown(path)

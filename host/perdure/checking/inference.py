@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -25,7 +26,7 @@ from perdure.checking.values import (
     Value,
 )
 
-_DEEPEST = 40
+_DEEPEST = 25
 """Steps after which a chain of names is given up: it may be a circle."""
 
 _CONTEXT_TYPES = ("OrchestrationContext", "DurableOrchestrationContext")
@@ -103,17 +104,19 @@ class Inference:
         """Whether reading the attribute calls the method."""
         return bool(decorator_names(function.node) & {"property", "cached_property"})
 
-    def bases(self, owner: AppClass, depth: int = 0) -> Iterator[AppClass]:
+    def bases(self, owner: AppClass) -> Iterator[AppClass]:
         """Yield a class and its bases in the app, nearest first."""
-        yield owner
-        if depth > _DEEPEST:
-            return
-        scope = owner.module.scope_of(owner.node).outer or owner.module.scope
-        for base in owner.node.bases:
-            plain = base.value if isinstance(base, ast.Subscript) else base
-            found = self.value(plain, owner.module, scope)
-            if isinstance(found, AppClass):
-                yield from self.bases(found, depth + 1)
+        waiting, seen = deque([owner]), {owner}
+        while waiting:
+            each = waiting.popleft()
+            yield each
+            scope = each.module.scope_of(each.node).outer or each.module.scope
+            for base in each.node.bases:
+                plain = base.value if isinstance(base, ast.Subscript) else base
+                found = self.value(plain, each.module, scope)
+                if isinstance(found, AppClass) and found not in seen:
+                    seen.add(found)
+                    waiting.append(found)
 
     # ---- names ---------------------------------------------------------------------------------------------------
 
@@ -157,16 +160,21 @@ class Inference:
                 return AppModule(origin)
             if self._codebase.is_package(module, binding.module):
                 return AppPackage(module, binding.module)
-            return External(binding.module)
+            return None if self._is_own(module, binding.module) else External(binding.module)
         if origin is not None and (value := self._in_module(origin, binding.name, depth)) is not None:
             return value
         inner = f"{binding.module}.{binding.name}" if binding.module else binding.name
         submodule = self._codebase.find(module, inner, binding.level)
         if submodule is not None:
             return AppModule(submodule)
-        if origin is not None or binding.level or self._codebase.is_package(module, binding.module):
-            return None
-        return External(inner)
+        if not binding.level and self._codebase.is_package(module, inner):
+            return AppPackage(module, inner)
+        return None if binding.level or self._is_own(module, binding.module) else External(inner)
+
+    def _is_own(self, module: Module, name: str) -> bool:
+        """Whether a module is, or would be, in one of the app's packages."""
+        top = name.partition(".")[0]
+        return self._codebase.find(module, top) is not None or self._codebase.is_package(module, top)
 
     def _in_module(self, module: Module, name: str, depth: int) -> Value | None:
         if depth > _DEEPEST:
@@ -240,7 +248,7 @@ class Inference:
                 return None
 
     def _class_member(self, owner: AppClass, name: str, depth: int) -> Value | None:
-        for each in self.bases(owner, depth):
+        for each in self.bases(owner):
             scope = each.module.scope_of(each.node)
             binding = scope.member(name)
             if binding is not None:
