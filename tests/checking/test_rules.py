@@ -529,7 +529,8 @@ def test_helpers_without_a_context_are_told_of_one():
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_line_ends_of_every_system(end):
-    source = "import time\n@bp.orchestration_trigger('c')\ndef run(c):\n    time.sleep(1)  # perdure: ignore\n    time.time()"
+    body = "    time.sleep(1)  # perdure: ignore\n    time.time()\n"
+    source = f"import time\n@bp.orchestration_trigger('c')\ndef run(c):\n{body}"
     (finding,) = check_source(source.replace("\n", end), "app.py")
     assert (finding.line, finding.column) == (5, 5)
 
