@@ -120,6 +120,20 @@ class DurableDecorators(DecoratorApi):
 
         return decorator
 
+    def registry(self) -> Registry:
+        """Return the orchestrators and activities that have been defined so far, by name, for tests and tools.
+
+        Raises:
+            DuplicateFunctionError: two of a kind have the same name.
+        """
+        registry = Registry()
+        for durable in self.durable_functions:
+            if isinstance(durable, OrchestratorFunction):
+                registry.orchestrators.add(durable.durable_name, durable.function, durable.input_type)
+            else:
+                registry.activities.add(durable.durable_name, durable.function)
+        return registry
+
     def _validate_type(self, func: Any) -> FunctionBuilder:
         if isinstance(func, DurableFunction):
             raise TypeError(
@@ -200,13 +214,7 @@ class DFApp(DurableDecorators, func.FunctionApp):
         from perdure_functions.triggers import add_queue_functions
 
         self.runtime.remember_loop()
-        registry = Registry()
-        for durable in self.durable_functions:
-            if isinstance(durable, OrchestratorFunction):
-                registry.orchestrators.add(durable.durable_name, durable.function, durable.input_type)
-            else:
-                registry.activities.add(durable.durable_name, durable.function)
-        self._registry = registry
+        self._registry = self.registry()
         self.runtime.other_hubs = [(binding.task_hub, binding.connection) for binding in self.client_bindings]
         own = func.Blueprint()  # type: ignore[no-untyped-call] # the library's own
         names = add_http_functions(own, self.runtime, self._management_auth_level())

@@ -39,3 +39,8 @@ class DataError(PerdureError):
 
 class NonDeterminismError(PerdureError):
     """Orchestrator code asked for something else than its history records."""
+
+    def __init__(self, message: str, difference: str = "") -> None:
+        super().__init__(message)
+        self.difference = difference
+        """What history records and what the code asks for instead: a part of the message."""

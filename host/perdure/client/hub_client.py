@@ -108,6 +108,11 @@ class HubClient:
         await self.close()
 
     @property
+    def storage(self) -> Storage:
+        """The hub's storage."""
+        return self._storage
+
+    @property
     def task_hub_name(self) -> str:
         """Name of the task hub."""
         return self._storage.hub

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,6 +47,8 @@ class Frame:
         self._next_no = 0
         self._waiting: dict[str, deque[Task[Any]]] = defaultdict(deque)
         self._buffered: dict[str, deque[tuple[int, EventRaised, str | None]]] = defaultdict(deque)
+        self._event_names: dict[str, str] = {}
+        """As they were written where they were waited for last, by their folded form."""
         self._events = 0
         self._patches: dict[str, bool] = {}
         self.marked: frozenset[str] = frozenset()
@@ -99,6 +101,7 @@ class Frame:
             task._receive(self._buffered[key].popleft()[2])
         else:
             self._waiting[key].append(task)
+            self._event_names[key] = name
 
     def forget_event(self, name: str, task: Task[Any]) -> None:
         """Stop waiting for an event."""
@@ -134,9 +137,16 @@ class Frame:
         """Return the oldest waiter that the function waits for at present. Without one, the oldest of all: those that
         the function waited for once, until something else came first, may have been given up.
         """
+        return next(self._present(waiters), waiters[0])
+
+    def _present(self, waiters: Sequence[Task[Any]]) -> Iterator[Task[Any]]:
+        """Return those that the function waits for at present."""
         awaited = self.awaited
-        present = (waiter for waiter in waiters if awaited is not None and waiter._leads_to(awaited))
-        return next(present, waiters[0])
+        return (waiter for waiter in waiters if awaited is not None and waiter._leads_to(awaited))
+
+    def awaited_events(self) -> list[str]:
+        """Return the names of the events that the function waits for at present."""
+        return [self._event_names[key] for key, waiters in self._waiting.items() if any(self._present(waiters))]
 
     def renew(self, numbers: Sequence[int], next_no: int) -> None:
         """Ask anew for open actions, under numbers from `next_no` on."""

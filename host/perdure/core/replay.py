@@ -55,6 +55,8 @@ from perdure.core.tasks import Task
 from perdure.errors import DataError, NonDeterminismError
 
 _UNAFFECTED_BY_PAUSES = ExecutionSuspended | ExecutionResumed | ExecutionTerminated | ExecutionRewound
+_SHOWN = 300
+"""Characters of a failure that an error about something else shows."""
 
 OrchestratorFunction = Callable[..., Any]
 """A generator function, an `async def` function or a plain one, of `(context)` or `(context, input)`."""
@@ -104,8 +106,13 @@ class Orchestration:
         self._paused: list[tuple[Event, Mapping[str, str]]] = []
         """What came during the pause, and the payloads that belong to it."""
 
-    def replay(self, turn: Turn, payloads: Mapping[str, str]) -> None:
-        """Run a turn of history again.
+    @property
+    def awaited_events(self) -> list[str]:
+        """Names of the external events that the function waits for where its history ends."""
+        return self._frame.awaited_events()
+
+    def replay(self, turn: Turn, payloads: Mapping[str, str]) -> list[Action]:
+        """Run a turn of history again, and return what the code asks for in it.
 
         Args:
             turn: the next turn of this generation.
@@ -119,6 +126,7 @@ class Orchestration:
         asked = self._run(turn.at, turn.events, payloads)
         if not any(isinstance(event, ExecutionTerminated) for event in turn.events):
             self._compare(turn, asked)
+        return asked
 
     def advance(self, now: datetime, events: Sequence[Event], payloads: Mapping[str, str]) -> Decision:
         """Run a new turn over `events` and return what it decides.
@@ -275,11 +283,13 @@ class Orchestration:
             if recorded is None or now is None or not _same(recorded, now):
                 context = self._context
                 version = f" (version {context.version})" if context.version else ""
+                difference = f"history records {_told(recorded)}, but the code now asks for {_told(now)}"
                 raise NonDeterminismError(
                     f"instance '{context.instance_id}': history and code of orchestrator '{context.name}'{version} "
-                    f"differ: history records {_told(recorded)}, but the code now asks for {_told(now)}. "
+                    f"differ: {difference}. "
                     f"Orchestrator code must ask for the same things in the same order as when this instance began; "
-                    f"deploy code that does and the instance goes on."
+                    f"deploy code that does and the instance goes on.",
+                    difference,
                 )
 
     def _fired(self, event: Event) -> TimerCreated | None:
@@ -387,7 +397,8 @@ def _told(action: Action | None) -> str:
         case ContinuedAsNew():
             return "continue-as-new"
         case OrchestrationCompleted():
-            return f"its end ({action.status.value})"
+            why = f": {str(action.failure)[:_SHOWN]}" if action.failure is not None else ""
+            return f"its end ({action.status.value}{why})"
         case ChildTerminated() | PatchMarked():  # these are never compared
             return type(action).__name__
         case _:

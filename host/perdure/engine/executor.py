@@ -51,21 +51,28 @@ class InProcessExecutor:
         self, instance: Instance, execution: str, turns: Sequence[Turn], *, suspended: bool = False
     ) -> Execution:
         """See `Executor`."""
-        orchestration = Orchestration(
-            self._registry.orchestrators.get(instance.name),
-            instance_id=instance.instance_id,
-            name=instance.name,
-            execution=execution,
-            version=instance.version,
-            input_=instance.input,
-            parent_instance_id=instance.parent_id,
-            suspended=suspended,
-            input_type=self._registry.orchestrators.hints(instance.name).input,
-            types=self._registry,
-        )
+        orchestration = orchestration_of(self._registry, instance, execution, suspended=suspended)
         opened = _InProcess(orchestration, self._payloads, instance)
         await opened.replay(turns)
         return opened
+
+
+def orchestration_of(
+    registry: Registry, instance: Instance, execution: str, *, suspended: bool = False
+) -> Orchestration:
+    """Return an instance's orchestration before its first turn; arguments and errors as `Executor.open`."""
+    return Orchestration(
+        registry.orchestrators.get(instance.name),
+        instance_id=instance.instance_id,
+        name=instance.name,
+        execution=execution,
+        version=instance.version,
+        input_=instance.input,
+        parent_instance_id=instance.parent_id,
+        suspended=suspended,
+        input_type=registry.orchestrators.hints(instance.name).input,
+        types=registry,
+    )
 
 
 class _InProcess:

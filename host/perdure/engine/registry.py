@@ -85,6 +85,14 @@ class _Named(Generic[F]):
         for problem in hints.problems:
             _log.warning("%s '%s': %s. It receives plain JSON there.", self._kind, name, problem)
 
+    def replace(self, name: str, function: F) -> None:
+        """Have another function answer to a name, with the types of the one before it; a new name is added."""
+        known = name if name in self._functions else self._folded.get(name.casefold())
+        if known is None:
+            self.add(name, function)
+        else:
+            self._functions[known] = function
+
     def get(self, name: str) -> F:
         """Return the function of this name (case is ignored). Raises UnknownFunctionError."""
         function = self._functions.get(name) or self._functions.get(self._folded.get(name.casefold(), ""))
@@ -112,6 +120,15 @@ class Registry:
     def __init__(self) -> None:
         self.orchestrators: _Named[OrchestratorFunction] = _Named("orchestrator", orchestrator_hints)
         self.activities: _Named[ActivityFunction] = _Named("activity", lambda function, _: activity_hints(function))
+
+    def copy(self) -> Registry:
+        """Return a registry of its own with the same functions."""
+        other = Registry()
+        for name, function in self.orchestrators.all.items():
+            other.orchestrators.add(name, function, self.orchestrators.hints(name).input)
+        for name, activity in self.activities.all.items():
+            other.activities.add(name, activity)
+        return other
 
     def activity(self, name: str) -> Hints:
         """Return the types that an activity declares."""
