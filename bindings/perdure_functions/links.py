@@ -42,7 +42,7 @@ class ManagementLinks:
                 function key in its query goes with them. None takes the app's own address.
             instance_id: the instance.
         """
-        instance = f"{_origin(request)}/{self._root}/instances/{quote(instance_id, safe='')}"
+        instance = f"{origin(request)}/{self._root}/instances/{quote(instance_id, safe='')}"
         key = _function_key(request)
         query = urlencode(self._query | ({_KEY: key} if key else {}))
         plain, more = (f"?{query}", f"&{query}") if query else ("", "")
@@ -59,7 +59,7 @@ class ManagementLinks:
         }
 
 
-def _origin(request: Any) -> str:
+def origin(request: Any) -> str:
     """Return scheme and host as the caller wrote them, even if proxies stand between."""
     if request is None or not request.url:
         host = os.environ.get("WEBSITE_HOSTNAME") or _LOCAL_HOST

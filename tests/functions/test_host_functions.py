@@ -59,6 +59,7 @@ def test_the_functions(app):
             returned,
         ],
         "perdure-http-operations": [{**http, "methods": ["POST"], "route": f"durabletask/{operations}"}, returned],
+        "perdure-http-openapi": [{**http, "methods": ["GET"], "route": "durabletask/openapi.json"}, returned],
     }
 
 
@@ -87,7 +88,12 @@ def test_settings_reach_the_bindings(app, app_folder):
 
 def test_an_app_that_runs_nothing_has_no_queue_functions(app_folder):
     """It would take messages that are meant for the app with the functions."""
-    assert set(bindings(df.DFApp())) == {"perdure-http-start", "perdure-http-instances", "perdure-http-operations"}
+    assert set(bindings(df.DFApp())) == {
+        "perdure-http-start",
+        "perdure-http-instances",
+        "perdure-http-operations",
+        "perdure-http-openapi",
+    }
 
 
 async def test_such_an_app_is_a_client_only(app_folder, drive):

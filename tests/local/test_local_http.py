@@ -536,3 +536,10 @@ def test_without_storage_the_embedded_one_is_suggested(tmp_path):
     app = queue_named("abc")
     with pytest.raises(HostError, match="run `perdure start --storage embedded`"):
         FunctionsHost(app, read_functions(app, tmp_path, {}), HostJson(), HostOptions(app_dir=tmp_path), {})
+
+
+async def test_a_path_may_hold_a_line_break(tmp_path):
+    async with serving(echo_app(), tmp_path) as client:
+        response = await client.get("/api/echo/a%0Ab")
+    assert response.status_code == 201
+    assert "'route': {'id': 'a\\nb'}" in response.text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from perdure.client.client import Client
 from perdure.client.hub_client import HubClient
@@ -26,7 +26,7 @@ def waiting(method: Callable[Concatenate[C, P], Coroutine[Any, Any, T]]) -> Call
         work: Coroutine[Any, Any, T] = getattr(self._client, name)(*args, **kwargs)
         return run_from_thread(work, self._loop)
 
-    return wait
+    return cast("Callable[Concatenate[Any, P], T]", wait)
 
 
 class SyncClient:

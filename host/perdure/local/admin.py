@@ -10,7 +10,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from perdure.local.catalog import Binding, LocalFunction
@@ -77,7 +77,9 @@ def host_application(
     """
     root_is_taken = host.router.find("GET", "/").route is not None
     home = [] if root_is_taken else [Route("/", _home, methods=["GET"])]
-    application: ASGIApp = Starlette(routes=[*admin_routes(host, functions, version), *home, Mount("/", app=host.http)])
+    starlette = Starlette(routes=[*admin_routes(host, functions, version), *home])
+    starlette.router.default = host.http  # a mount takes no path with a line break in it
+    application: ASGIApp = starlette
     if not local.cors:
         return application
     from starlette.middleware.cors import CORSMiddleware

@@ -1,0 +1,126 @@
+"""The functions that answer the management API's requests."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from perdure.errors import (
+    DataError,
+    InstanceEndedError,
+    InstanceExistsError,
+    InstanceNotEndedError,
+    InstanceNotFoundError,
+    UnknownFunctionError,
+)
+from perdure.storage.protocol import StorageUnavailable
+from perdure_functions.client import DurableOrchestrationClient, json_response
+from perdure_functions.http_api import handlers
+from perdure_functions.http_api.handlers import Handler, complaint
+from perdure_functions.http_api.models import Query
+from perdure_functions.http_api.openapi import document
+from perdure_functions.http_api.reading import BadRequest, parameter, read_query
+from perdure_functions.links import ROUTE
+from perdure_functions.runtime import Runtime
+
+_CODES: dict[type[Exception], int] = {
+    BadRequest: 400,
+    InstanceNotFoundError: 404,
+    InstanceEndedError: 410,
+    InstanceExistsError: 409,
+    InstanceNotEndedError: 409,
+    UnknownFunctionError: 400,
+    DataError: 400,
+    ValueError: 400,
+    StorageUnavailable: 503,
+}
+
+
+def add_http_functions(container: func.Blueprint, runtime: Runtime, auth_level: func.AuthLevel) -> list[str]:
+    """Add the API's functions to a container; return their names."""
+    api = ManagementApi(runtime)
+
+    @container.function_name("perdure-http-start")
+    @container.route(f"{ROUTE}/orchestrators/{{functionName}}/{{instanceId?}}", methods=["POST"], auth_level=auth_level)
+    async def start(req: func.HttpRequest) -> func.HttpResponse:
+        return await api.start(req)
+
+    @container.function_name("perdure-http-instances")
+    @container.route(f"{ROUTE}/instances/{{instanceId?}}", methods=["GET", "DELETE"], auth_level=auth_level)
+    async def instances(req: func.HttpRequest) -> func.HttpResponse:
+        return await api.instances(req)
+
+    @container.function_name("perdure-http-operations")
+    @container.route(
+        f"{ROUTE}/instances/{{instanceId}}/{{operation}}/{{eventName?}}", methods=["POST"], auth_level=auth_level
+    )
+    async def operate(req: func.HttpRequest) -> func.HttpResponse:
+        return await api.operate(req)
+
+    @container.function_name("perdure-http-openapi")
+    @container.route(f"{ROUTE}/openapi.json", methods=["GET"], auth_level=auth_level)
+    async def openapi(req: func.HttpRequest) -> func.HttpResponse:
+        return api.openapi(req)
+
+    return ["perdure-http-start", "perdure-http-instances", "perdure-http-operations", "perdure-http-openapi"]
+
+
+class ManagementApi:
+    """Answers the requests.
+
+    Args:
+        runtime: has the clients.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def openapi(self, request: func.HttpRequest) -> func.HttpResponse:
+        """GET openapi.json: what the API takes and answers, with the address at which the caller has found it."""
+        return json_response(200, document(request, self._runtime.settings.route_prefix))
+
+    async def start(self, request: func.HttpRequest) -> func.HttpResponse:
+        """POST orchestrators/{functionName}/{instanceId?}."""
+        return await self._answer(request, handlers.start)
+
+    async def instances(self, request: func.HttpRequest) -> func.HttpResponse:
+        """GET and DELETE, of instances/{instanceId} and of instances."""
+        if parameter(request, "instanceId"):
+            return await self._answer(request, handlers.purge if request.method == "DELETE" else handlers.status)
+        if request.method == "DELETE":
+            return await self._answer(request, handlers.purge_many)
+        return await self._answer(request, handlers.list_instances)
+
+    async def operate(self, request: func.HttpRequest) -> func.HttpResponse:
+        """POST instances/{instanceId}/ raiseEvent/{eventName}, terminate, suspend, resume, rewind and restart."""
+        match parameter(request, "operation").casefold(), bool(parameter(request, "eventName")):
+            case "raiseevent", True:
+                return await self._answer(request, handlers.raise_event)
+            case "terminate", False:
+                return await self._answer(request, handlers.terminate)
+            case "suspend", False:
+                return await self._answer(request, handlers.suspend)
+            case "resume", False:
+                return await self._answer(request, handlers.resume)
+            case "rewind", False:
+                return await self._answer(request, handlers.rewind)
+            case "restart", False:
+                return await self._answer(request, handlers.restart)
+            case _:
+                operations = "raiseEvent/{eventName}, terminate, suspend, resume, rewind and restart"
+                return complaint(404, f"there is no such operation: {operations} are")
+
+    async def _answer(self, request: func.HttpRequest, handler: Handler) -> func.HttpResponse:
+        try:
+            return await handler(request, await self._client(request))
+        except tuple(_CODES) as error:
+            code = next(code for kind, code in _CODES.items() if isinstance(error, kind))
+            return complaint(code, str(error))
+
+    async def _client(self, request: func.HttpRequest) -> DurableOrchestrationClient:
+        query = read_query(request, Query)
+        if not self._runtime.may_manage(query.task_hub, query.connection):
+            raise BadRequest(
+                f"this app does not manage task hub '{query.task_hub or self._runtime.settings.hub}'"
+                + (f" at connection '{query.connection}'" if query.connection else "")
+            )
+        return await self._runtime.client(query.task_hub, query.connection)
