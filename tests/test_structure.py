@@ -17,6 +17,7 @@ LAYERS = {
     "storage": {"errors", "core"},
     "engine": {"errors", "core", "storage"},
     "client": {"errors", "core", "storage", "engine"},
+    "durable_http": {"errors", "core", "storage", "engine"},
     "testing": {"errors", "core", "storage", "engine", "client"},
     "local": {"errors", "core", "checking", "storage", "engine", "client"},
     "cli": {"errors", "core", "checking", "storage", "engine", "client", "local"},

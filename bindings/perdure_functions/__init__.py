@@ -13,6 +13,7 @@ from perdure.client import (
 )
 from perdure.core.context import OrchestrationContext
 from perdure.core.failure import NonRetryableError, TaskFailedError
+from perdure.core.http_calls import ManagedIdentityTokenSource
 from perdure.core.retry import RetryOptions, RetryPolicy
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.core.tasks import Task
@@ -47,6 +48,7 @@ __all__ = [
     "InstanceExistsError",
     "InstanceNotEndedError",
     "InstanceNotFoundError",
+    "ManagedIdentityTokenSource",
     "NonRetryableError",
     "OrchestrationContext",
     "OrchestrationFailedError",

@@ -9,6 +9,7 @@ import azure.functions as func
 from azure.functions.decorators.function_app import DecoratorApi, FunctionBuilder
 from azure.functions.decorators.http import HttpTrigger
 
+from perdure.core.http_calls import HTTP_ACTIVITY
 from perdure.engine.registry import Registry
 from perdure_functions.client_binding import ClientBinding, RuntimeSlot, with_client
 from perdure_functions.durable_function import (
@@ -132,6 +133,10 @@ class DurableDecorators(DecoratorApi):
                 registry.orchestrators.add(durable.durable_name, durable.function, durable.input_type)
             else:
                 registry.activities.add(durable.durable_name, durable.function)
+        if self.durable_functions:
+            from perdure.durable_http import HttpExchange
+
+            registry.activities.add(HTTP_ACTIVITY, HttpExchange().run)
         return registry
 
     def _validate_type(self, func: Any) -> FunctionBuilder:

@@ -34,12 +34,6 @@ ELSEWHERE = {
     "HistoryEventType": perdure.core.histories.HistoryEventType,
 }
 """Classes that users meet without importing them."""
-BEING_ADDED = {
-    "DurableOrchestrationContext.call_http",
-    "ManagedIdentityTokenSource",
-    "ManagedIdentityTokenSource.resource",
-}
-"""Names that are landing these days: held to the page from when they are there."""
 OTHER_DEFAULTS = {"Blueprint": "None means the app's level, and that is FUNCTION by default"}
 
 
@@ -138,11 +132,7 @@ def test_parameters_are_told_as_they_were(row):
 
 @pytest.mark.parametrize("name", [row.name for row in API if row.status in HERE])
 def test_what_is_here_takes_what_it_took(name):
-    try:
-        found = ours(name)
-    except AttributeError:
-        assert name in BEING_ADDED
-        return
+    found = ours(name)
     parameters = OLD[name]
     if parameters is None:
         return
@@ -188,7 +178,7 @@ def test_settings(row, tmp_path, monkeypatch, caplog):
     with caplog.at_level(logging.WARNING):
         load_settings({})
     complaint = row.name.partition(".")[0] in caplog.text
-    assert complaint == (row.status not in HERE) or row.name in BEING_ADDED
+    assert complaint == (row.status not in HERE)
 
 
 def test_the_older_name_of_the_connection(tmp_path, monkeypatch):

@@ -381,3 +381,43 @@ async def test_a_store_that_is_gone(driver, monkeypatch, app_folder):
     monkeypatch.setenv("AzureWebJobsStorage", f"sqlite:///{app_folder.as_posix().lstrip('/')}/a file/store.db")
     message = await complaint(driver, "GET", "durabletask/instances/one", code=503)
     assert message.startswith("task hub 'TestHub' can't be opened through the connection 'AzureWebJobsStorage': ")
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+01:01", "9999-12-31T23:59:59-01:00"])
+async def test_times_that_no_calendar_has(driver, time):
+    told = await complaint(driver, "GET", f"durabletask/instances?createdTimeFrom={quote(time)}", code=400)
+    assert "query parameter createdTimeFrom" in told
+    assert "is out of range" in told
+
+
+async def test_tags_and_tokens(driver):
+    for number in range(3):
+        client = await driver.app.runtime.client()
+        await client.start_new("echo", f"t{number}", number, tags={"kind": "a,b"[number % 2 * 2]})
+        await driver.ended(f"{ORIGIN}/api/durabletask/instances/t{number}")
+    listed = await driver.request("GET", "durabletask/instances?tags=kind=a")
+    assert [(each["instanceId"], each["tags"]) for each in content(listed)] == [
+        ("t0", {"kind": "a"}),
+        ("t2", {"kind": "a"}),
+    ]
+    page = await driver.request("GET", "durabletask/instances?tags=kind=a&top=1")
+    token = page.headers["x-ms-continuation-token"]
+    following = await driver.request(
+        "GET", "durabletask/instances?tags=kind=a&top=5&showInput=false", x_ms_continuation_token=token
+    )
+    assert [each["instanceId"] for each in content(following)] == ["t2"]
+    for wrong in (token[:-3], "x", f"{token.partition('.')[0]}.", token.replace(".", "!")):
+        refused = await driver.request("GET", "durabletask/instances?tags=kind=a", x_ms_continuation_token=wrong)
+        assert refused.status_code == 400
+    other = await driver.request("GET", "durabletask/instances?tags=kind=b", x_ms_continuation_token=token)
+    assert "no token of a page before with the same conditions" in content(other)["message"]
+    assert "should read name=value" in await complaint(driver, "GET", "durabletask/instances?tags=kind", code=400)
+
+
+async def test_rewinding(driver):
+    assert "there is no instance 'none'" in await complaint(
+        driver, "POST", "durabletask/instances/none/rewind", code=404
+    )
+    await driver.ended(await started(driver, "echo"))
+    told = await complaint(driver, "POST", "durabletask/instances/one/rewind", code=410)
+    assert "only failed ones can be rewound" in told

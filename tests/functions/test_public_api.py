@@ -24,6 +24,7 @@ NAMES = [
     "InstanceExistsError",
     "InstanceNotEndedError",
     "InstanceNotFoundError",
+    "ManagedIdentityTokenSource",
     "NonRetryableError",
     "OrchestrationContext",
     "OrchestrationFailedError",

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from perdure.client.arguments import aware
 from perdure.core.status import OrchestrationRuntimeStatus
-
-
-def _aware(time: datetime) -> datetime:
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def _plus_restored(value: object) -> object:
@@ -37,7 +34,7 @@ def _tags(value: str) -> dict[str, str]:
     return tags
 
 
-_Time = Annotated[datetime, BeforeValidator(_plus_restored), AfterValidator(_aware)]
+_Time = Annotated[datetime, BeforeValidator(_plus_restored), AfterValidator(aware)]
 _Statuses = Annotated[tuple[OrchestrationRuntimeStatus, ...], BeforeValidator(_statuses)]
 _EndedStatuses = Annotated[
     tuple[Literal["Completed", "Failed", "Canceled", "Terminated"], ...], BeforeValidator(_statuses)

@@ -11,10 +11,13 @@ from perdure.storage.rows import InstanceQuery
 
 
 def aware(time: datetime | None) -> datetime | None:
-    """Return the time in UTC; a naive one means UTC."""
+    """Return the time in UTC; a naive one means UTC. Raises ValueError for one that UTC's calendar does not reach."""
     if time is None:
         return None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    try:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{time} is out of range") from None
 
 
 def instance_query(

@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, Literal, TypeVar, overload
+from typing import Any
 
 from perdure.core.actions import (
     ContinuedAsNew,
     EventSent,
-    SubOrchestrationScheduled,
-    TaskScheduled,
-    TimerCanceled,
-    TimerCreated,
 )
+from perdure.core.calling import Calls
 from perdure.core.data import from_json, to_json
 from perdure.core.frame import Frame
-from perdure.core.hints import FunctionTypes, Hints, NoTypes, activity_hints, orchestrator_hints
+from perdure.core.hints import FunctionTypes
 from perdure.core.histories import HistoryEvent, history_events
-from perdure.core.naming import check_instance_id, check_text, checked_tags, name_of
+from perdure.core.naming import check_instance_id, check_text
 from perdure.core.replay_safe import ReplaySafeLogger
-from perdure.core.retry import RetryPolicy, next_wait
-from perdure.core.tasks import RetryTask, Task, TimedEvent, TimerTask, WhenAll, WhenAny
+from perdure.core.tasks import Task, TimedEvent, WhenAll, WhenAny
 from perdure.core.typed import read_as
 
-R = TypeVar("R")
 
-
-class OrchestrationContext:
+class OrchestrationContext(Calls):
     """What an orchestrator function works with.
 
     Everything it offers is deterministic: the same history gives the same answers. Actions are scheduled when they
@@ -48,13 +42,12 @@ class OrchestrationContext:
         input_type: Any = None,
         types: FunctionTypes | None = None,
     ) -> None:
+        super().__init__(frame, types)
         self.name = name
         """Name of the orchestrator function."""
         self.version = version
         self.parent_instance_id = parent_instance_id
-        self._frame = frame
         self._input_type = input_type
-        self._types: FunctionTypes = types or NoTypes()
         self._uuids = 0
         self._random: random.Random | None = None
         self._function_context = SimpleNamespace()
@@ -139,178 +132,7 @@ class OrchestrationContext:
         """
         return self._frame.patched(check_text(patch_id, "the id of a patch", 200))
 
-    # ---- activities, sub-orchestrations, timers ------------------------------------------------------------
-
-    @overload
-    def call_activity(
-        self,
-        name: Callable[..., Awaitable[R]],
-        input_: Any = None,
-        expected_type: None = None,
-        *,
-        return_type: None = None,
-        retry_policy: RetryPolicy | None = None,
-        tags: Mapping[str, str] | None = None,
-        placement: Literal["queue"] | None = None,
-    ) -> Task[R]: ...
-
-    @overload
-    def call_activity(
-        self,
-        name: Callable[..., R],
-        input_: Any = None,
-        expected_type: None = None,
-        *,
-        return_type: None = None,
-        retry_policy: RetryPolicy | None = None,
-        tags: Mapping[str, str] | None = None,
-        placement: Literal["queue"] | None = None,
-    ) -> Task[R]: ...
-
-    @overload
-    def call_activity(
-        self,
-        name: str | Callable[..., Any],
-        input_: Any = None,
-        expected_type: Any = None,
-        *,
-        return_type: Any = None,
-        retry_policy: RetryPolicy | None = None,
-        tags: Mapping[str, str] | None = None,
-        placement: Literal["queue"] | None = None,
-    ) -> Task[Any]: ...
-
-    def call_activity(
-        self,
-        name: str | Callable[..., Any],
-        input_: Any = None,
-        expected_type: Any = None,
-        *,
-        return_type: Any = None,
-        retry_policy: RetryPolicy | None = None,
-        tags: Mapping[str, str] | None = None,
-        placement: Literal["queue"] | None = None,
-    ) -> Task[Any]:
-        """Schedule an activity.
-
-        Args:
-            name: the activity's name, or the decorated function itself.
-            input_: its input, anything that has a JSON form.
-            expected_type: what to read its result as; by default what its own return hint says.
-            return_type: another name of `expected_type`.
-            retry_policy: how to retry when it fails; None fails at once.
-            tags: texts for whoever looks at it: they stand in the history, and in the activity's context.
-            placement: "queue" has it always go through the queue, never run in place; for work that is heavy or may
-                end its process.
-
-        Raises:
-            DataError: the input has no JSON form; from the task: the result does not fit the type.
-            TaskFailedError: (from the task) the activity failed.
-        """
-        activity = name_of(name, "activity")
-        data = to_json(input_, f"the input of activity '{activity}'")
-        checked = checked_tags(tags)
-        if placement not in (None, "queue"):
-            raise ValueError(f"placement is 'queue' or None, not {placement!r}")
-        hint = _first(
-            expected_type, return_type, self._output_hint(name, self._types.activity(activity), activity_hints)
-        )
-        reads = _reads(hint, f"the result of activity '{activity}'")
-
-        def attempt(first: int | None) -> Task[Any]:
-            no = self._frame.number()
-            pinned = placement == "queue"
-            return self._await(TaskScheduled(no, activity, data, pinned=pinned, tags=checked, first=first), reads)
-
-        return self._with_retry(retry_policy, attempt)
-
-    def call_activity_with_retry(
-        self,
-        name: str | Callable[..., Any],
-        retry_options: RetryPolicy,
-        input_: Any = None,
-        expected_type: Any = None,
-    ) -> Task[Any]:
-        """Schedule an activity that is tried again as `retry_options` say; see `call_activity`."""
-        return self.call_activity(name, input_, expected_type, retry_policy=retry_options)
-
-    def call_sub_orchestrator(
-        self,
-        name: str | Callable[..., Any],
-        input_: Any = None,
-        instance_id: str | None = None,
-        version: str | None = None,
-        expected_type: Any = None,
-        *,
-        return_type: Any = None,
-        retry_policy: RetryPolicy | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> Task[Any]:
-        """Start another orchestration as a child of this one and wait for its output.
-
-        Args:
-            name: the orchestrator's name, or the decorated function itself.
-            input_: its input, anything that has a JSON form.
-            instance_id: id of the child; by default one is derived, the same in every replay.
-            version: version that the child starts with.
-            expected_type: what to read its output as; by default what its own return hint says.
-            return_type: another name of `expected_type`.
-            retry_policy: how to retry when the child fails; with `instance_id`, each attempt replaces the one before.
-            tags: texts to find the child by and to show with it.
-
-        Raises:
-            DataError: the input has no JSON form; from the task: the output does not fit the type.
-            TaskFailedError: (from the task) the child failed, or was terminated.
-        """
-        child = name_of(name, "sub-orchestrator")
-        data = to_json(input_, f"the input of sub-orchestration '{child}'")
-        if instance_id is not None:
-            check_instance_id(instance_id)
-        checked = checked_tags(tags)
-        hint = _first(
-            expected_type, return_type, self._output_hint(name, self._types.orchestrator(child), orchestrator_hints)
-        )
-        reads = _reads(hint, f"the output of sub-orchestration '{child}'")
-
-        def attempt(_first: int | None) -> Task[Any]:
-            no = self._frame.number()
-            action = SubOrchestrationScheduled(
-                no,
-                child,
-                instance_id or self._frame.derived_id(f"child/{no}").hex,
-                self._frame.child_execution(no),
-                data,
-                version,
-                checked,
-            )
-            return self._await(action, reads)
-
-        return self._with_retry(retry_policy, attempt)
-
-    def call_sub_orchestrator_with_retry(  # noqa: PLR0917 - Durable Functions' own parameters, in their order
-        self,
-        name: str | Callable[..., Any],
-        retry_options: RetryPolicy,
-        input_: Any = None,
-        instance_id: str | None = None,
-        version: str | None = None,
-        expected_type: Any = None,
-    ) -> Task[Any]:
-        """Start a child orchestration that is tried again as `retry_options` say."""
-        return self.call_sub_orchestrator(name, input_, instance_id, version, expected_type, retry_policy=retry_options)
-
-    def create_timer(self, fire_at: datetime | timedelta) -> TimerTask:
-        """Return a task that completes at a time (naive ones mean UTC) or after a while; it can be cancelled."""
-        if isinstance(fire_at, timedelta):
-            due = self._frame.now + fire_at
-        elif isinstance(fire_at, datetime):
-            due = fire_at.astimezone(UTC) if fire_at.tzinfo else fire_at.replace(tzinfo=UTC)
-        else:
-            raise TypeError(f"create_timer takes a datetime or a timedelta, not {type(fire_at).__name__}")
-        no = self._frame.number()
-        task = TimerTask(no, self._cancel_timer)
-        self._frame.wait_for(TimerCreated(no, due), task)
-        return task
+    # ---- several tasks -------------------------------------------------------------------------------------------
 
     def when_all(self, tasks: Sequence[Task[Any]]) -> Task[list[Any]]:
         """Return a task that completes with all results, or fails as soon as one of the tasks fails."""
@@ -347,7 +169,7 @@ class OrchestrationContext:
         """
         check_text(name, "an external event's name")
         frame = self._frame
-        task: Task[Any] = Task(reads=_reads(expected_type, f"the data of event '{name}'"))
+        task: Task[Any] = Task(reads=partial(read_as, hint=expected_type, what=f"the data of event '{name}'"))
         frame.wait_for_event(name, task)
         if timeout is None or task.is_completed:
             return task
@@ -382,55 +204,6 @@ class OrchestrationContext:
     def custom_status(self) -> Any:
         """The custom status that this generation has set last, or None."""
         return from_json(self._frame.custom_status)
-
-    # ---- shared by the above -------------------------------------------------------------------------------------
-
-    def _await(
-        self, action: TaskScheduled | SubOrchestrationScheduled, reads: Callable[[str | None], Any]
-    ) -> Task[Any]:
-        task: Task[Any] = Task(action.no, reads)
-        self._frame.wait_for(action, task)
-        return task
-
-    @staticmethod
-    def _output_hint(
-        function: str | Callable[..., Any], known: Hints, read: Callable[[Callable[..., Any]], Hints]
-    ) -> Any:
-        """Return what a function declares to return: as the app knows it by name, or as the function itself says."""
-        if known.output is not None or isinstance(function, str):
-            return known.output
-        return read(function).output
-
-    def _with_retry(self, policy: RetryPolicy | None, attempt: Callable[[int | None], Task[Any]]) -> Task[Any]:
-        if policy is None:
-            return attempt(None)
-        frame = self._frame
-        began = frame.now
-        return RetryTask(
-            attempt,
-            lambda attempts, error: next_wait(
-                policy,
-                attempts=attempts,
-                first_began=began,
-                now=frame.now,
-                error=error,
-                draw=frame.draw,
-            ),
-            self.create_timer,
-        )
-
-    def _cancel_timer(self, task: TimerTask) -> None:
-        assert task.id is not None  # noqa: S101 - a timer has a number
-        self._frame.forget(task.id)
-        self._frame.ask(TimerCanceled(task.id))
-
-
-def _first(*hints: Any) -> Any:
-    return next((hint for hint in hints if hint is not None), None)
-
-
-def _reads(hint: Any, what: str) -> Callable[[str | None], Any]:
-    return partial(read_as, hint=hint, what=what)
 
 
 def _checked(tasks: Sequence[Task[Any]], caller: str) -> Sequence[Task[Any]]:

@@ -16,6 +16,9 @@ _log = logging.getLogger("perdure.functions")
 
 F = TypeVar("F")
 
+BUILT_IN = "BuiltIn::"
+"""How names of functions begin that every app has."""
+
 
 @dataclass(frozen=True, slots=True)
 class ActivityContext:
@@ -97,7 +100,8 @@ class _Named(Generic[F]):
         """Return the function of this name (case is ignored). Raises UnknownFunctionError."""
         function = self._functions.get(name) or self._functions.get(self._folded.get(name.casefold(), ""))
         if function is None:
-            known = ", ".join(f"'{each}'" for each in sorted(self._functions)) or "none"
+            own = sorted(each for each in self._functions if not each.startswith(BUILT_IN))
+            known = ", ".join(f"'{each}'" for each in own) or "none"
             raise UnknownFunctionError(f"no {self._kind} function is named '{name}'; this app has: {known}")
         return function
 

@@ -18,7 +18,7 @@ from perdure.local.host import HTTP_TRIGGER, FunctionsHost
 from perdure.local.settings import LocalHostOptions
 
 
-def admin_routes(host: FunctionsHost, functions: list[LocalFunction], version: str) -> list[Route | Mount]:
+def admin_routes(host: FunctionsHost, functions: list[LocalFunction], version: str) -> list[Route]:
     """Return the routes for the host's status, the list of functions and running one by hand.
 
     Args:
