@@ -8,6 +8,7 @@ import azure.functions as func
 import pytest
 
 import perdure_functions as df
+from perdure.core.http_calls import HTTP_ACTIVITY
 from perdure.engine.registry import DuplicateFunctionError
 
 
@@ -87,7 +88,7 @@ def test_names(app):
 
     registry = registered(app)
     assert set(registry.orchestrators.all) == {"above", "below", "given"}
-    assert set(registry.activities.all) == {"given too"}
+    assert set(registry.activities.all) == {"given too", HTTP_ACTIVITY}
 
 
 def test_an_orchestrator_and_an_activity_may_share_a_name(app):
@@ -186,7 +187,7 @@ def test_blueprints_bring_durable_functions(app):
     names = {function.get_function_name() for function in app.get_functions()}
     assert "hello" in names
     assert set(app._registry.orchestrators.all) == {"Order"}
-    assert set(app._registry.activities.all) == {"greet"}
+    assert set(app._registry.activities.all) == {"greet", HTTP_ACTIVITY}
 
 
 def test_plain_blueprints_are_taken_too(app):
