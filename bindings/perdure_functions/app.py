@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import azure.functions as func
 from azure.functions.decorators.function_app import DecoratorApi, FunctionBuilder
@@ -21,6 +21,10 @@ from perdure_functions.durable_function import (
     no_client_for,
 )
 from perdure_functions.runtime import Runtime
+
+if TYPE_CHECKING:
+    from perdure.storage.protocol import Storage
+    from perdure_functions.client import DurableOrchestrationClient
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -138,6 +142,18 @@ class DurableDecorators(DecoratorApi):
 
             registry.activities.add(HTTP_ACTIVITY, HttpExchange().run)
         return registry
+
+    @staticmethod
+    def durable_client(storage: Storage, **options: Any) -> DurableOrchestrationClient:
+        """Return a client as this app's functions receive it, for a storage of the caller's: for tests.
+
+        Args:
+            storage: a hub's storage.
+            options: further arguments of the client's class.
+        """
+        from perdure_functions.client import DurableOrchestrationClient
+
+        return DurableOrchestrationClient(storage, **options)
 
     def _validate_type(self, func: Any) -> FunctionBuilder:
         if isinstance(func, DurableFunction):

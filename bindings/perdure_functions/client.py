@@ -13,6 +13,7 @@ import azure.functions as func
 from perdure.client import Client, DurableOrchestrationStatus, ReuseId, SyncClient
 from perdure.client.sync_client import waiting
 from perdure.core.status import OrchestrationRuntimeStatus
+from perdure.engine.clock import Clock, NewId, new_id
 from perdure.engine.worker import Worker
 from perdure.errors import InstanceEndedError
 from perdure.storage.protocol import Storage
@@ -38,6 +39,8 @@ class DurableOrchestrationClient(Client):
         worker: see there.
         default_version: see there.
         reuse: see there.
+        clock: see there.
+        new_id: see there.
         links: makes the URLs at which instances are managed.
         sibling: returns clients of other hubs.
     """
@@ -50,11 +53,19 @@ class DurableOrchestrationClient(Client):
         worker: Worker | None = None,
         default_version: str | None = None,
         reuse: ReuseId = ReuseId.ENDED,
+        clock: Clock | None = None,
+        new_id: NewId = new_id,
         links: ManagementLinks | None = None,
         sibling: Sibling | None = None,
     ) -> None:
         super().__init__(
-            storage, control_queues=control_queues, worker=worker, default_version=default_version, reuse=reuse
+            storage,
+            control_queues=control_queues,
+            worker=worker,
+            default_version=default_version,
+            reuse=reuse,
+            clock=clock,
+            new_id=new_id,
         )
         self._links = links or ManagementLinks("api")
         self._sibling = sibling

@@ -13,6 +13,7 @@ from perdure.client.hub_client import HubClient
 from perdure.client.status import DurableOrchestrationStatus
 from perdure.core.naming import check_instance_id
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
+from perdure.storage.protocol import NotifiesOfChanges
 from perdure.storage.rows import Instance, InstanceQuery
 
 _FIRST_POLL = 0.02
@@ -170,12 +171,13 @@ class Asks(HubClient):
                 if status:
                     return status
                 continue  # purged at this very moment
-            if deadline is not None:
-                left = (deadline - self._clock.now()).total_seconds()
-                if left <= 0:
-                    raise TimeoutError(_still_running(instance, seconds))
-                pause = min(pause, left)
-            await self._clock.sleep(pause)
+            left = None if deadline is None else (deadline - self._clock.now()).total_seconds()
+            if left is not None and left <= 0:
+                raise TimeoutError(_still_running(instance, seconds))
+            if isinstance(self._storage, NotifiesOfChanges):
+                await self._storage.wait_for_change(left)
+                continue
+            await self._clock.sleep(pause if left is None else min(pause, left))
             pause = min(pause * _POLL_GROWTH, _LONGEST_POLL)
 
 

@@ -149,6 +149,14 @@ class Notifies(Protocol):
         """
 
 
+@runtime_checkable
+class NotifiesOfChanges(Protocol):
+    """What a storage in memory may offer besides, so that nobody need poll for changes of rows."""
+
+    async def wait_for_change(self, timeout: float | None) -> None:  # noqa: ASYNC109 - as above
+        """Return once a row has changed; after `timeout` seconds at the latest, if that is not None."""
+
+
 class Storage(Rows, Segments, Payloads, Queues, Protocol):
     """A task hub's storage."""
 

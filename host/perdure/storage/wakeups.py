@@ -51,8 +51,8 @@ class Waiter:
             # the listener's loop closed under it: nobody is left to wake
             return
 
-    async def wait(self, seconds: float) -> None:
-        """Return at the next signal, or after `seconds`."""
+    async def wait(self, seconds: float | None) -> None:
+        """Return at the next signal, or after `seconds` if that is not None."""
         try:
             async with asyncio.timeout(seconds):
                 await self._signalled.wait()

@@ -1,6 +1,68 @@
-"""Testing durable code: virtual time, and simulations in which workers crash and messages misbehave."""
+"""Testing durable code: an orchestrator alone, a whole app in memory, recorded histories against today's code.
 
-from perdure.testing.simulation import Faults, Simulation
-from perdure.testing.virtual_time import VirtualClock, VirtualTimeLoop, run_virtual
+Below that, what Perdure itself is tested with: virtual time, and simulations in which workers crash and messages
+misbehave.
+"""
 
-__all__ = ["Faults", "Simulation", "VirtualClock", "VirtualTimeLoop", "run_virtual"]
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from perdure.testing.app_harness import AppHarness
+    from perdure.testing.errors import HistoryDiffers, StuckError
+    from perdure.testing.orchestrator_run import Call, OrchestratorRun, SentEvent, Timer
+    from perdure.testing.recorded_history import RecordedHistory, record_history
+    from perdure.testing.replaying import assert_replays
+    from perdure.testing.running import run_orchestrator
+    from perdure.testing.simulation import Faults, Simulation
+    from perdure.testing.stubs import outcomes
+    from perdure.testing.virtual_time import VirtualClock, VirtualTimeLoop, run_virtual
+
+_HOMES = {
+    "AppHarness": "app_harness",
+    "Call": "orchestrator_run",
+    "Faults": "simulation",
+    "HistoryDiffers": "errors",
+    "OrchestratorRun": "orchestrator_run",
+    "RecordedHistory": "recorded_history",
+    "SentEvent": "orchestrator_run",
+    "Simulation": "simulation",
+    "StuckError": "errors",
+    "Timer": "orchestrator_run",
+    "VirtualClock": "virtual_time",
+    "VirtualTimeLoop": "virtual_time",
+    "assert_replays": "replaying",
+    "outcomes": "stubs",
+    "record_history": "recorded_history",
+    "run_orchestrator": "running",
+    "run_virtual": "virtual_time",
+}
+
+__all__ = [
+    "AppHarness",
+    "Call",
+    "Faults",
+    "HistoryDiffers",
+    "OrchestratorRun",
+    "RecordedHistory",
+    "SentEvent",
+    "Simulation",
+    "StuckError",
+    "Timer",
+    "VirtualClock",
+    "VirtualTimeLoop",
+    "assert_replays",
+    "outcomes",
+    "record_history",
+    "run_orchestrator",
+    "run_virtual",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name's module when the name is asked for."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"perdure.testing.{_HOMES[name]}"), name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -22,9 +22,18 @@ class _Selector(selectors.DefaultSelector):
 
     passed = 0.0
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.when_idle: list[Callable[[], None]] = []
+
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
+            return ready
+        if self.when_idle:
+            waiting, self.when_idle = self.when_idle, []
+            for call in waiting:
+                call()
             return ready
         if timeout is None:
             raise NothingScheduled("all tasks wait for each other, or for I/O, which virtual time does not know")
@@ -42,6 +51,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Return the virtual seconds that have passed."""
         return self._virtual.passed
+
+    async def idle(self) -> None:
+        """Wait until nothing else can run unless time passes."""
+        idle = asyncio.Event()
+        self._virtual.when_idle.append(idle.set)
+        await idle.wait()
 
 
 class VirtualClock:

@@ -1,0 +1,75 @@
+"""What users hand over as functions: plain ones, decorated ones, whole apps, registries."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from perdure.core.naming import name_of
+from perdure.engine.registry import Registry
+
+Function = Callable[..., Any]
+Functions = Mapping[Any, Any] | Iterable[Function]
+"""Functions by name (or by the functions whose places they take), or functions under their own names."""
+
+
+def registry_of(app: Any) -> Registry:
+    """Return a registry of its own with the functions of an app.
+
+    Args:
+        app: an app or blueprint (anything whose method `registry` returns one), a registry, or None for no functions.
+    """
+    if app is None:
+        return Registry()
+    if isinstance(app, Registry):
+        return app.copy()
+    registry = app.registry() if callable(getattr(app, "registry", None)) else None
+    if not isinstance(registry, Registry):
+        raise TypeError(f"an app is a DFApp, a Blueprint or a Registry, not {type(app).__name__}")
+    return registry
+
+
+def plain(function: Function) -> Function:
+    """Return the user's function that a decorated one stands for."""
+    for attribute in ("orchestrator_function", "activity_function"):
+        if _has(function, attribute):
+            inner: Function = getattr(function, attribute)
+            return plain(inner)
+    return function
+
+
+def is_decorated_orchestrator(function: Any) -> bool:
+    """Whether an orchestrator's decorator has made it."""
+    return _has(function, "orchestrator_function")
+
+
+def _has(function: Any, attribute: str) -> bool:
+    """Whether a decorator has given it the attribute; a mock has all attributes that it is asked for."""
+    return inspect.getattr_static(function, attribute, None) is not None
+
+
+def add_orchestrator(registry: Registry, name: str, function: Function) -> None:
+    """Have a function, decorated or not, answer to an orchestrator's name."""
+    if name in registry.orchestrators:
+        registry.orchestrators.replace(name, plain(function))
+    else:
+        registry.orchestrators.add(name, plain(function), getattr(function, "input_type", None))
+
+
+def named(functions: Functions | None, kind: str) -> list[tuple[str, Function | None, Any]]:
+    """Return the name, the function that a name was given as (if it was), and what is to answer to it.
+
+    Args:
+        functions: what the user gave.
+        kind: "activity" or "orchestrator", for errors.
+    """
+    if functions is None:
+        return []
+    if isinstance(functions, Mapping):
+        return [
+            (name_of(key, kind), None if isinstance(key, str) else key, answer) for key, answer in functions.items()
+        ]
+    if isinstance(functions, str) or not isinstance(functions, Iterable):
+        raise TypeError(f"give {kind} functions as a dictionary by name, or as a list, not {functions!r}")
+    return [(name_of(each, kind), each, each) for each in functions]
