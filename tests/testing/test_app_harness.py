@@ -186,7 +186,7 @@ async def test_in_an_async_test(harness):
     assert harness.run(scenario) == 0
 
 
-# ---- nothing left ----------------------------------------------------------------------------------------------------------
+# ---- nothing left --------------------------------------------------------------------------------------------------
 
 
 def waiting(context):
@@ -224,7 +224,7 @@ def test_a_suspended_instance_and_a_test_that_waits_for_nothing():
         assert harness.wait(one).runtime_status == "Completed"
 
 
-# ---- plain functions, and what goes wrong ------------------------------------------------------------------------------------
+# ---- plain functions, and what goes wrong --------------------------------------------------------------------------
 
 
 def chain(context):
@@ -278,7 +278,7 @@ def test_non_determinism_is_found():
 
     with AppHarness(orchestrators=[careless], activities={"a": 1, "b": 2}) as harness:
         instance = harness.start("careless")
-        with pytest.raises(HistoryDiffers, match="'careless'.* in turn 1 .* history records activity 'a'"):
+        with pytest.raises(HistoryDiffers, match=r"'careless'.* in turn 1 .* history records activity 'a'"):
             harness.wait(instance)
     with AppHarness(orchestrators=[careless], activities={"a": 1, "b": 2}, check_replay=False) as harness:
         assert harness.wait(harness.start("careless")).runtime_status == "Completed"
@@ -324,3 +324,14 @@ def test_many_instances_and_large_data():
 
     with AppHarness(orchestrators=[spread], activities={"text": lambda n: "x" * 40_000}) as harness:
         assert harness.wait(harness.start("spread")).output == 4_000_000
+
+
+def test_call_http_is_stubbed():
+    def asking(context):
+        answer = yield context.call_http("GET", "https://prices.example/tea")
+        return answer["content"]
+
+    with AppHarness(app, orchestrators=[asking]) as harness:
+        assert "call_http has no stub in this test" in harness.wait(harness.start("asking")).output
+        harness.replace("call_http", {"statusCode": 200, "headers": {}, "content": "3 coins"})
+        assert harness.wait(harness.start("asking")).output == "3 coins"

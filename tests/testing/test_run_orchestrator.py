@@ -118,7 +118,7 @@ async def test_in_a_running_loop():
     assert run.output == 2
 
 
-# ---- what the app has --------------------------------------------------------------------------------------------------
+# ---- what the app has ----------------------------------------------------------------------------------------------
 
 
 def test_decorated_functions_stand_for_their_names():
@@ -134,7 +134,7 @@ def test_activities_of_the_app_are_run_with_their_types():
 
 def test_a_stub_gets_the_type_of_what_it_stands_for():
     seen = []
-    run_orchestrator(place_order, Order(item="tea", amount=3), activities={pay: lambda order: seen.append(order)})
+    run_orchestrator(place_order, Order(item="tea", amount=3), activities={pay: seen.append})
     assert seen == [Order(item="tea", amount=3)]
 
 
@@ -146,9 +146,7 @@ def test_async_activities_and_names_given_to_the_trigger():
 
 
 def test_an_activity_without_a_stub():
-    with pytest.raises(
-        UnknownFunctionError, match=r"'chain' calls activity 'add', which has no stub: give activities="
-    ):
+    with pytest.raises(UnknownFunctionError, match="'chain' calls activity 'add', which has no stub: give act"):
         run_orchestrator(chain, 1)
 
 
@@ -167,7 +165,7 @@ def test_an_input_without_a_json_form():
         run_orchestrator(chain, object())
 
 
-# ---- time ----------------------------------------------------------------------------------------------------------------
+# ---- time ----------------------------------------------------------------------------------------------------------
 
 
 def test_timers_fire_at_once_in_the_orchestrations_time():
@@ -210,7 +208,7 @@ def test_a_timer_that_is_cancelled_takes_no_time():
     assert [(timer.fired, timer.cancelled) for timer in run.timers] == [(False, True)]
 
 
-# ---- events --------------------------------------------------------------------------------------------------------------
+# ---- events --------------------------------------------------------------------------------------------------------
 
 
 def approval(context):
@@ -292,7 +290,7 @@ def test_events_that_are_sent():
     assert run_orchestrator(sending, activities=[add]).events_sent == [("other", "done", {"total": 3})]
 
 
-# ---- sub-orchestrations --------------------------------------------------------------------------------------------------
+# ---- sub-orchestrations --------------------------------------------------------------------------------------------
 
 
 def parent(context):
@@ -359,7 +357,7 @@ def test_a_sub_orchestration_without_a_stub():
         run_orchestrator(parent)
 
 
-# ---- generations ---------------------------------------------------------------------------------------------------------
+# ---- generations ---------------------------------------------------------------------------------------------------
 
 
 def counting(context):
@@ -394,7 +392,7 @@ def test_a_loop_without_end():
         run_orchestrator(endless, max_turns=50)
 
 
-# ---- determinism ---------------------------------------------------------------------------------------------------------
+# ---- determinism ---------------------------------------------------------------------------------------------------
 
 
 def test_other_actions_when_run_again():
@@ -468,3 +466,30 @@ def test_what_the_context_offers_is_deterministic():
         return ids
 
     assert run_orchestrator(careful, activities={"add": 1}).status == "Completed"
+
+
+# ---- HTTP ------------------------------------------------------------------------------------------------------------
+
+
+def asking(context):
+    answer = yield context.call_http("GET", "https://prices.example/tea")
+    return answer["content"]
+
+
+def test_call_http_is_stubbed():
+    def answer(request):
+        return {"statusCode": 200, "headers": {}, "content": request["uri"]}
+
+    assert run_orchestrator(asking, activities={"call_http": answer}).output == "https://prices.example/tea"
+
+
+def test_call_http_is_polled_in_virtual_time():
+    accepted = {"statusCode": 202, "headers": {"Location": "/later", "Retry-After": "3600"}, "content": ""}
+    ready = {"statusCode": 200, "headers": {}, "content": "3 coins"}
+    run = run_orchestrator(asking, activities={"call_http": outcomes(accepted, accepted, ready)})
+    assert (run.output, run.duration) == ("3 coins", timedelta(hours=2))
+
+
+def test_nothing_is_asked_for_outside():
+    with pytest.raises(UnknownFunctionError, match="calls activity 'call_http', which has no stub"):
+        run_orchestrator(asking, app=app)

@@ -126,12 +126,13 @@ class Registry:
         self.activities: _Named[ActivityFunction] = _Named("activity", lambda function, _: activity_hints(function))
 
     def copy(self) -> Registry:
-        """Return a registry of its own with the same functions."""
+        """Return a registry of its own with the same functions, what is built in left out."""
         other = Registry()
         for name, function in self.orchestrators.all.items():
             other.orchestrators.add(name, function, self.orchestrators.hints(name).input)
         for name, activity in self.activities.all.items():
-            other.activities.add(name, activity)
+            if not name.startswith(BUILT_IN):
+                other.activities.add(name, activity)
         return other
 
     def activity(self, name: str) -> Hints:

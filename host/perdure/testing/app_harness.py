@@ -14,12 +14,12 @@ from typing import Any, Self, TypeVar
 
 from perdure.client import Client, DurableOrchestrationStatus
 from perdure.core.data import from_json, to_json
-from perdure.core.naming import name_of
+from perdure.core.http_calls import HTTP_ACTIVITY
 from perdure.core.status import ENDED
 from perdure.engine.settings import EngineSettings
 from perdure.errors import InstanceNotFoundError, PerdureError
 from perdure.testing.errors import StuckError
-from perdure.testing.functions import Function, Functions, add_orchestrator, named, plain, registry_of
+from perdure.testing.functions import Function, Functions, activity_name, add_orchestrator, named, plain, registry_of
 from perdure.testing.harness_hub import SETTINGS, HarnessHub
 from perdure.testing.orchestrator_run import Call
 from perdure.testing.recorded_history import RecordedHistory, record_history
@@ -28,6 +28,10 @@ from perdure.testing.stubs import stub_function
 from perdure.testing.substitution import is_orchestrator, stand_in
 from perdure.testing.virtual_time import EPOCH, NothingScheduled, VirtualTimeLoop
 from perdure.testing.waiting import what_is_waited_for
+
+_NO_HTTP = (
+    "call_http has no stub in this test: give activities={'call_http': ...}, or harness.replace('call_http', ...)"
+)
 
 T = TypeVar("T")
 Status = DurableOrchestrationStatus
@@ -73,6 +77,7 @@ class AppHarness:
         """The activities that have been run, in order, with their inputs."""
         for name, function in list(self._registry.activities.all.items()):
             self._put_activity(name, function)
+        self._put_activity(HTTP_ACTIVITY, PerdureError(_NO_HTTP))
         for name, _, function in named(orchestrators, "orchestrator"):
             add_orchestrator(self._registry, name, function)
         for name, known, answer in named(activities, "activity"):
@@ -186,7 +191,7 @@ class AppHarness:
             stub: a value is the result, an exception is raised, a function (async or not) is called with the input,
                 `outcomes(...)` answers call by call; a generator function or decorated orchestrator is run as one.
         """
-        name = name_of(function, "function")
+        name = activity_name(function)
         if is_orchestrator(stub):
             add_orchestrator(self._registry, name, stub)
         elif name in self._registry.orchestrators and name not in self._registry.activities:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
+from perdure.core.http_calls import HTTP_ACTIVITY
 from perdure.core.naming import name_of
 from perdure.engine.registry import Registry
+
+_HTTP = "call_http"
 
 Function = Callable[..., Any]
 Functions = Mapping[Any, Any] | Iterable[Function]
@@ -15,7 +19,8 @@ Functions = Mapping[Any, Any] | Iterable[Function]
 
 
 def registry_of(app: Any) -> Registry:
-    """Return a registry of its own with the functions of an app.
+    """Return a registry of its own with the functions of an app; what is built in, such as `call_http`, is left out: it
+    would reach outside.
 
     Args:
         app: an app or blueprint (anything whose method `registry` returns one), a registry, or None for no functions.
@@ -27,7 +32,7 @@ def registry_of(app: Any) -> Registry:
     registry = app.registry() if callable(getattr(app, "registry", None)) else None
     if not isinstance(registry, Registry):
         raise TypeError(f"an app is a DFApp, a Blueprint or a Registry, not {type(app).__name__}")
-    return registry
+    return registry.copy()
 
 
 def plain(function: Function) -> Function:
@@ -57,6 +62,17 @@ def add_orchestrator(registry: Registry, name: str, function: Function) -> None:
         registry.orchestrators.add(name, plain(function), getattr(function, "input_type", None))
 
 
+def activity_name(function: str | Function) -> str:
+    """Return the registered name of an activity that a test names."""
+    name = name_of(function, "activity")
+    return HTTP_ACTIVITY if name == _HTTP else name
+
+
+def shown_name(activity: str) -> str:
+    """Return how a test names an activity."""
+    return _HTTP if activity == HTTP_ACTIVITY else activity
+
+
 def named(functions: Functions | None, kind: str) -> list[tuple[str, Function | None, Any]]:
     """Return the name, the function that a name was given as (if it was), and what is to answer to it.
 
@@ -67,9 +83,8 @@ def named(functions: Functions | None, kind: str) -> list[tuple[str, Function | 
     if functions is None:
         return []
     if isinstance(functions, Mapping):
-        return [
-            (name_of(key, kind), None if isinstance(key, str) else key, answer) for key, answer in functions.items()
-        ]
+        name = activity_name if kind == "activity" else partial(name_of, what=kind)
+        return [(name(key), None if isinstance(key, str) else key, answer) for key, answer in functions.items()]
     if isinstance(functions, str) or not isinstance(functions, Iterable):
         raise TypeError(f"give {kind} functions as a dictionary by name, or as a list, not {functions!r}")
     return [(name_of(each, kind), each, each) for each in functions]

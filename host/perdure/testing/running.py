@@ -13,7 +13,8 @@ from perdure.testing.functions import Function, Functions, add_orchestrator, nam
 from perdure.testing.orchestrator_run import OrchestratorRun
 from perdure.testing.stubs import Awaiting, stub_function
 from perdure.testing.substitution import is_orchestrator, stand_in
-from perdure.testing.trial import GivenEvent, Surroundings, Trial, new_instance
+from perdure.testing.surroundings import Surroundings, new_instance
+from perdure.testing.trial import GivenEvent, Trial
 from perdure.testing.virtual_time import EPOCH
 
 Given = str | tuple[str] | tuple[str, Any] | tuple[str, Any, datetime | timedelta]
@@ -49,7 +50,8 @@ def run_orchestrator(
         input_: its input.
         activities: what answers in the place of activities, by name or by the decorated function: a value is the
             result, an exception is raised, a function (async or not) is called with the input; `outcomes(...)` answers
-            call by call. Or a list of activities that are run as they are.
+            call by call. Or a list of activities that are run as they are. `call_http` is the activity "call_http":
+            its input is the request, its result the response, `{"statusCode": 200, "headers": {}, "content": ""}`.
         sub_orchestrations: the same for sub-orchestrations; a generator function or a decorated orchestrator is run.
         events: external events: `"name"`, `("name", data)` or `("name", data, when)`. Those without a time come one at
             a time, each as soon as nothing else is left to do; time does not pass before.

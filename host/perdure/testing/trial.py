@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from contextvars import copy_context
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -27,7 +25,7 @@ from perdure.core.actions import (
     TimerCreated,
 )
 from perdure.core.data import from_json, to_json
-from perdure.core.failure import Failure, failure_of
+from perdure.core.failure import Failure
 from perdure.core.history import (
     Event,
     EventRaised,
@@ -43,31 +41,16 @@ from perdure.core.outbox import execution_of
 from perdure.core.replay import Orchestration
 from perdure.core.state import Parent
 from perdure.core.status import OrchestrationRuntimeStatus
-from perdure.core.typed import read_as
 from perdure.engine.executor import orchestration_of
-from perdure.engine.registry import ActivityContext, Registry, current_activity
-from perdure.errors import PerdureError, UnknownFunctionError
+from perdure.errors import PerdureError
 from perdure.storage.rows import Instance
 from perdure.testing.errors import StuckError
 from perdure.testing.orchestrator_run import Call, OrchestratorRun, SentEvent, Timer
 from perdure.testing.recorded_history import RecordedHistory
 from perdure.testing.second_look import SecondLook
-from perdure.testing.stubs import Awaiting, StubExhausted
+from perdure.testing.surroundings import Surroundings, new_instance
 
 _HUB = "trial"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """What a trial and those of its sub-orchestrations share."""
-
-    registry: Registry
-    """Activities, stubs among them, and the orchestrators that are run."""
-    stubs: Mapping[str, Callable[[Any], Any]]
-    """What answers in the place of sub-orchestrations, by their folded names."""
-    awaiting: Awaiting
-    max_turns: int
-    check_replay: bool
 
 
 @dataclass(kw_only=True)
@@ -273,53 +256,22 @@ class Trial:
 
     def _call_activity(self, action: TaskScheduled) -> None:
         self._run.calls.append(Call(action.name, from_json(action.input)))
-        registry = self._around.registry
-        try:
-            function = registry.activities.get(action.name)
-        except UnknownFunctionError:
-            raise UnknownFunctionError(
-                f"orchestrator '{self._name}' calls activity '{action.name}', which has no stub: give "
-                f"activities={{'{action.name}': ...}} a value, an exception or a function, or give the app"
-            ) from None
-        generation = self._generation
-        context = ActivityContext(
-            generation.instance.instance_id, generation.execution, action.no, action.name, action.tags, action.first
-        )
-        outcome = self._outcome(
-            function,
-            lambda: read_as(
-                action.input, registry.activities.hints(action.name).input, f"the input of activity '{action.name}'"
-            ),
-            f"the result of activity '{action.name}'",
-            context,
-        )
-        event: Event = (
-            TaskFailed(action.no, outcome) if isinstance(outcome, Failure) else TaskCompleted(action.no, outcome)
-        )
-        self._schedule(self._now, event)
+        me = self._generation
+        outcome = self._around.activity(action, me.instance, me.execution)
+        if isinstance(outcome, Failure):
+            self._schedule(self._now, TaskFailed(action.no, outcome))
+        else:
+            self._schedule(self._now, TaskCompleted(action.no, outcome))
 
     def _call_child(self, action: SubOrchestrationScheduled) -> None:
         self._run.sub_orchestrations.append(Call(action.name, from_json(action.input)))
-        around = self._around
-        stub = around.stubs.get(action.name.casefold())
-        if stub is None:
+        if self._around.is_stubbed(action.name):
+            self._schedule(self._now, _child_outcome(action.no, self._around.sub_orchestration(action)))
+        else:
             self._run_child(action)
-            return
-        hint = around.registry.orchestrators.hints(action.name).input
-        outcome = self._outcome(
-            stub,
-            lambda: read_as(action.input, hint, f"the input of sub-orchestration '{action.name}'"),
-            f"the output of sub-orchestration '{action.name}'",
-        )
-        self._schedule(self._now, _child_outcome(action.no, outcome))
 
     def _run_child(self, action: SubOrchestrationScheduled) -> None:
-        if action.name not in self._around.registry.orchestrators:
-            raise UnknownFunctionError(
-                f"orchestrator '{self._name}' calls sub-orchestration '{action.name}', which has no stub: give "
-                f"sub_orchestrations={{'{action.name}': ...}} a value, an exception, a function or the orchestrator, "
-                f"or give the app"
-            )
+        self._around.check_orchestrator(action.name, self._name)
         me = self._generation
         instance = new_instance(
             action.instance_id,
@@ -347,27 +299,6 @@ class Trial:
             for action in turn.actions
             if isinstance(action, EventSent) and action.instance_id == instance_id
         ]
-
-    def _outcome(
-        self,
-        function: Callable[[Any], Any],
-        input_: Callable[[], Any],
-        what: str,
-        context: ActivityContext | None = None,
-    ) -> str | Failure:
-        """Return the JSON of what a function or stub returns, or how it fails."""
-
-        def call() -> str:
-            if context is not None:
-                current_activity.set(context)
-            return to_json(self._around.awaiting.result(function(input_())), what)
-
-        try:
-            return copy_context().run(call)
-        except (StubExhausted, StuckError):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the function's failure
-            return failure_of(error)
 
     def _create_timer(self, action: TimerCreated) -> None:
         timer = Timer(action.fire_at - self._now, action.fire_at)
@@ -422,30 +353,6 @@ class Trial:
             parent=self._parent,
             turns=generation.turns,
         )
-
-
-def new_instance(
-    instance_id: str,
-    name: str,
-    now: datetime,
-    *,
-    execution_id: str,
-    input_: str | None,
-    version: str | None,
-    parent_id: str | None,
-) -> Instance:
-    """Return the columns of an instance that begins now."""
-    return Instance(
-        instance_id=instance_id,
-        name=name,
-        execution_id=execution_id,
-        status=OrchestrationRuntimeStatus.Running,
-        created_at=now,
-        updated_at=now,
-        version=version,
-        input=input_,
-        parent_id=parent_id,
-    )
 
 
 def _child_outcome(no: int, outcome: str | Failure) -> Event:
