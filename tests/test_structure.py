@@ -20,7 +20,7 @@ LAYERS = {
     "durable_http": {"errors", "core", "storage", "engine"},
     "testing": {"errors", "core", "storage", "engine", "client"},
     "local": {"errors", "core", "checking", "storage", "engine", "client"},
-    "cli": {"errors", "core", "checking", "storage", "engine", "client", "local"},
+    "cli": {"errors", "core", "checking", "storage", "engine", "client", "local", "testing"},
 }
 IMPURE = {"asyncio", "azure", "logging", "os", "pathlib", "socket", "sqlite3", "threading", "time", "secrets"}
 

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from perdure.cli.check import check
+from perdure.cli.history import history
+from perdure.cli.replay import replay
 from perdure.cli.start import start
 from perdure.errors import PerdureError
 
@@ -20,6 +22,8 @@ app = typer.Typer(
 )
 app.command("start")(start)
 app.command("check")(check)
+app.command("history")(history)
+app.command("replay")(replay)
 
 
 def _show_version(wanted: bool) -> None:

@@ -21,3 +21,8 @@ class StuckError(PerdureError, AssertionError):
 
 class HistoryDiffers(PerdureError, AssertionError):
     """A recorded history does not replay with today's code. Its cause is the NonDeterminismError."""
+
+    def __init__(self, message: str, why: str) -> None:
+        super().__init__(message)
+        self.why = why
+        """The part of the message that says what differs."""

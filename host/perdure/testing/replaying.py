@@ -52,15 +52,16 @@ def replayed(history: RecordedHistory, registry: Registry) -> Orchestration:
             suspended=history.began_suspended,
         )
     except UnknownFunctionError as error:
-        raise HistoryDiffers(f"{about} can't go on: {error}") from error
+        raise HistoryDiffers(f"{about} can't go on: {error}", str(error)) from error
     for number, turn in enumerate((turn for turn in history.turns if _has_run(turn)), start=1):
         try:
             orchestration.replay(turn, history.payloads)
         except NonDeterminismError as error:
+            why = f"in turn {number} ({turn.at:%Y-%m-%d %H:%M:%S} UTC) {error.difference}"
             raise HistoryDiffers(
-                f"{about} does not replay with this code: in turn {number} ({turn.at:%Y-%m-%d %H:%M:%S} UTC) "
-                f"{error.difference}. Keep the old way for instances that have gone it (context.patched(), or another "
-                f"version), or let them end before this code is deployed."
+                f"{about} does not replay with this code: {why}. Keep the old way for instances that have gone it "
+                f"(context.patched(), or another version), or let them end before this code is deployed.",
+                why,
             ) from error
     return orchestration
 
