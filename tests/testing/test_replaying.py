@@ -112,8 +112,8 @@ def test_a_file_holds_everything(shipped, tmp_path):
         (
             shipping_badly,
             (
-                "in turn 2 (2026-01-01 00:00:00 UTC) history records nothing, but the code now asks for its end (Failed: "
-                "KeyError: 'total')"
+                "in turn 2 (2026-01-01 00:00:00 UTC) history records nothing, but the code now asks for its end "
+                "(Failed: KeyError: 'total')"
             ),
         ),
     ],
