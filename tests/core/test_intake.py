@@ -108,6 +108,18 @@ def test_rewinds_are_for_failed_executions_and_for_children_of_rewound_parents()
     assert verdict(running(), BY_PARENT)[0] is Verdict.ADOPT
 
 
+@pytest.mark.parametrize("failed", [True, False])
+def test_what_a_parent_asked_for_before_it_was_rewound_again_is_over(failed):
+    """Such a message may come late: answering it would leave the parent waiting for ever."""
+    state = ended() if failed else running()
+    later, earlier = Parent("p", "p.0", 2), Parent("p", "p.0", 0)
+    assert verdict(state, BY_PARENT, failed=failed, parent=later)[0] is Verdict.IRRELEVANT
+    expected = Verdict.CONSUME if failed else Verdict.ADOPT
+    assert verdict(state, BY_PARENT, failed=failed, parent=earlier)[0] is expected
+    assert verdict(state, BY_PARENT, failed=failed, parent=Parent("p", "q.0", 2))[0] is expected
+    assert verdict(state, REWIND, failed=True, parent=later)[0] is Verdict.CONSUME
+
+
 def test_the_last_commits_of_sessions_may_have_sends_left():
     first = Turn("c1", "s1", 0, NOON, ["a"], [], [], [])
     second = Turn("c2", "s2", 0, NOON, ["b"], [], [], [])

@@ -102,7 +102,7 @@ async def test_a_copy_of_a_message_that_has_been_consumed_changes_nothing(hub):
 
 
 async def test_a_termination_waits_for_a_child_that_is_being_started(hub, monkeypatch):
-    monkeypatch.setattr("perdure.engine.session._DELAY_WITHOUT_ROW", 1)
+    monkeypatch.setattr("perdure.engine.settling._DELAY_WITHOUT_ROW", 1)
 
     @hub.orchestrator
     def waiting(context):

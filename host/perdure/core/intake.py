@@ -35,7 +35,7 @@ from perdure.core.messages import (
     Terminate,
     TimerDue,
 )
-from perdure.core.state import State
+from perdure.core.state import Parent, State
 
 
 class Verdict(Enum):
@@ -73,6 +73,7 @@ class Circumstances(msgspec.Struct, frozen=True):
     start_at: datetime | None
     now: datetime
     failed: bool = False
+    parent: Parent | None = None
 
 
 def take_in(
@@ -145,9 +146,10 @@ class _Taking:
                 assert_never(message)
 
     def _rewind(self, message: Rewind) -> Verdict:
-        if message.execution_id != self._circumstances.execution_id:
+        its = self._circumstances
+        if message.execution_id != its.execution_id or _is_older(message.parent, its.parent):
             return Verdict.IRRELEVANT
-        if self._circumstances.failed:
+        if its.failed:
             return Verdict.CONSUME
         return Verdict.IRRELEVANT if message.parent is None else Verdict.ADOPT
 
@@ -185,6 +187,11 @@ class _Taking:
         self._closed.add(completion.no)
         self.events.append(_outcome(self._state, completion))
         return True
+
+
+def _is_older(asking: Parent | None, known: Parent | None) -> bool:
+    """Whether a parent has been rewound again since it asked for this: the numbers under which it waits only grow."""
+    return asking is not None and known is not None and asking.execution == known.execution and asking.no < known.no
 
 
 def _outcome(state: State, completion: Completion) -> Outcome:

@@ -21,26 +21,24 @@ import msgspec
 from perdure.core.actions import OrchestrationCompleted, TaskScheduled
 from perdure.core.history import Event, Turn
 from perdure.core.intake import Circumstances, Intake, Verdict, take_in
-from perdure.core.messages import Completion, Rewind, Terminate
+from perdure.core.messages import Completion, Rewind
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.engine.activities import lost
 from perdure.engine.blocking import Blocking, Refusal
 from perdure.engine.delivery import Inbound
 from perdure.engine.executor import Execution
-from perdure.engine.garbage import Garbage, garbage_of
+from perdure.engine.garbage import garbage_of
 from perdure.engine.in_hand import InHand
 from perdure.engine.in_place import InPlace
 from perdure.engine.journal import Change, Columns, Journal
 from perdure.engine.services import Services
+from perdure.engine.settling import Settling, judged_of
 from perdure.engine.turns import Making, TurnMaker, take_over_record
 from perdure.errors import NonDeterminismError, UnknownFunctionError, VersionMismatchError
 from perdure.storage.protocol import Conflict, PayloadMissing, StorageUnavailable
 from perdure.storage.rows import Instance, Row
 
 _log = logging.getLogger("perdure.sessions")
-
-_TRIES_WITHOUT_ROW = 5
-_DELAY_WITHOUT_ROW = 10.0
 
 Outcomes = list[tuple[str, Completion]]
 
@@ -66,6 +64,7 @@ class Session:
         self._execution: Execution | None = None
         self._loaded = False
         self._in_hand = InHand(self.nonce, self._journal)
+        self._settling = Settling(services, self._journal)
         self._outcomes: Outcomes = []
         """Taken from what ran in place, in the step that is being made."""
         self._wrote = False
@@ -153,7 +152,7 @@ class Session:
             await self._step_without_row(batch)
             return
         intake = self._judge(batch, outcomes)
-        news = [inbound for inbound, verdict in _judged(batch, intake) if verdict is Verdict.CONSUME]
+        news = [inbound for inbound, verdict in judged_of(batch, intake) if verdict is Verdict.CONSUME]
         if not (news or self._in_hand.held) and intake.events:
             await self._hand_over(outcomes)
             intake.events, outcomes = [], []
@@ -166,9 +165,9 @@ class Session:
             self._requeue(batch, outcomes)
             self._release()
             return
-        known = [inbound for inbound, verdict in _judged(batch, intake) if verdict is Verdict.KNOWN]
+        known = [inbound for inbound, verdict in judged_of(batch, intake) if verdict is Verdict.KNOWN]
         await self._take_over([inbound for inbound in known if not inbound.is_mere_copy])
-        unproven = await self._settle(batch, intake)
+        unproven = await self._settling.settle(judged_of(batch, intake), intake)
         self._in_hand.put_back(unproven)
         self._release()
         if unproven:
@@ -183,6 +182,7 @@ class Session:
             start_at=instance.start_at,
             now=self._services.clock.now(),
             failed=instance.status == OrchestrationRuntimeStatus.Failed,
+            parent=journal.sender.parent,
         )
         mine = [completion for execution, completion in outcomes if execution == journal.execution]
         return take_in(journal.state, [inbound.message for inbound in batch], mine, circumstances)
@@ -193,7 +193,7 @@ class Session:
         """
         return all(
             inbound.arrived < self._journal.fresh_at
-            for inbound, verdict in _judged(batch, intake)
+            for inbound, verdict in judged_of(batch, intake)
             if verdict is Verdict.IRRELEVANT
         )
 
@@ -203,23 +203,9 @@ class Session:
             await self._reload()
             return
         for inbound in batch:
-            if not await self._later(inbound):
-                await self._drop(inbound)
+            await self._settling.settle_without_row(inbound)
         self._in_hand.put_back([])
         self._release()
-
-    async def _later(self, inbound: Inbound) -> bool:
-        """Put a message back that is for an execution whose row may be about to be inserted: a parent that is
-        terminated while it starts a child. False if it is not one, or has waited long enough.
-        """
-        message = inbound.message
-        if not isinstance(message, Terminate) or message.execution_id is None or message.tries >= _TRIES_WITHOUT_ROW:
-            return False
-        await self._services.mail.send(
-            msgspec.structs.replace(message, tries=message.tries + 1), delay=_DELAY_WITHOUT_ROW
-        )
-        inbound.delivery.acknowledge()
-        return True
 
     # ---- a turn ----------------------------------------------------------------------------------------------------
 
@@ -257,7 +243,7 @@ class Session:
         await self._send(turns, again=again)
         if self._in_hand.held:
             self._start_in_place(turns)
-        await self._clean(garbage)
+        await self._settling.clean(garbage)
         if made.change.columns.status is OrchestrationRuntimeStatus.Failed:
             _tell_failure(self._journal.instance, turns)
         return True
@@ -363,67 +349,12 @@ class Session:
 
     # ---- acknowledging ---------------------------------------------------------------------------------------------
 
-    async def _settle(self, batch: Sequence[Inbound], intake: Intake) -> list[Inbound]:
-        """Acknowledge what has been dealt with. Returns messages to judge again: they look irrelevant, but nothing has
-        been committed (the instance is blocked), so nothing proves that the state was current.
-        """
-        unproven: list[Inbound] = []
-        for inbound, verdict in _judged(batch, intake):
-            match verdict:
-                case Verdict.EARLY:
-                    await self._services.mail.send(inbound.message, due=intake.due[inbound.message.id])
-                    inbound.delivery.acknowledge()
-                case Verdict.REPEAT:
-                    inbound.delivery.acknowledge()
-                case Verdict.IRRELEVANT if inbound.arrived < self._journal.fresh_at:
-                    await self._drop(inbound)
-                case Verdict.IRRELEVANT:
-                    unproven.append(inbound)
-                case Verdict.ADOPT:
-                    if not await self._adopt(inbound):
-                        unproven.append(inbound)
-                case Verdict.KNOWN if inbound.is_mere_copy:
-                    inbound.delivery.acknowledge()
-                case Verdict.CONSUME | Verdict.KNOWN:
-                    pass
-        return unproven
-
-    async def _adopt(self, inbound: Inbound) -> bool:
-        """Answer to another parent from now on, and tell it the outcome if there is one. False if the race was lost.
-
-        If the process dies in between, the message comes again, and the parent drops an outcome that it has.
-        """
-        message, journal = inbound.message, self._journal
-        assert isinstance(message, Rewind)  # noqa: S101 - no other message is judged so
-        if journal.sender.parent != message.parent:
-            change = Change(commit=self._services.new_id(), turn=None, columns=Columns(), parent=message.parent)
-            try:
-                await journal.commit(change)
-            except Conflict:
-                return False
-        if journal.state.ended:
-            await self._services.dispatch.report(journal.state, journal.sender)
-        inbound.delivery.acknowledge()
-        return True
-
-    async def _drop(self, inbound: Inbound) -> None:
-        await self._clean(Garbage.of_message(inbound.message))
-        if isinstance(inbound.message, Rewind):
-            await self._services.dispatch.lost_child(inbound.message)
-        inbound.delivery.acknowledge()
-
     def _release(self) -> None:
         """Acknowledge, but for the newest message while something still runs in place: that one is the anchor."""
         journal = self._journal
         alive = journal.row is not None and not journal.state.ended
         keep = 1 if alive and (self._in_place.busy_with(journal.execution) or self._must_begin) else 0
         self._in_hand.release(keep=keep)
-
-    async def _clean(self, garbage: Garbage) -> None:
-        if garbage.payloads:
-            await self._services.storage.delete_payloads(self.instance_id, garbage.payloads)
-        if garbage.segments:
-            await self._services.storage.delete_segments(self.instance_id, garbage.segments)
 
     def _requeue(self, batch: Sequence[Inbound], outcomes: Outcomes) -> None:
         self._in_hand.put_back(batch)
@@ -434,7 +365,3 @@ def _tell_failure(instance: Instance, turns: Sequence[Turn]) -> None:
     for action in (action for turn in turns for action in turn.actions):
         if isinstance(action, OrchestrationCompleted):
             _log.warning("instance '%s' ('%s') failed: %s", instance.instance_id, instance.name, action.failure)
-
-
-def _judged(batch: Sequence[Inbound], intake: Intake) -> list[tuple[Inbound, Verdict]]:
-    return list(zip(batch, intake.verdicts, strict=True))
