@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_camel
 
 from perdure.client.reuse import ReuseId
-from perdure.core.versions import VersionFailure, VersionMatch
+from perdure.core.versions import VERSION_LIMIT, VersionFailure, VersionMatch
 from perdure.engine.settings import EngineSettings
 from perdure.errors import SettingsError
 from perdure.local.timespan import parse_timespan
@@ -92,7 +92,7 @@ class _StorageProvider(_Section):
 
 class _DurableTask(_Section):
     hub_name: str | None = None
-    default_version: str | None = Field(default=None, max_length=100)
+    default_version: str | None = Field(default=None, max_length=VERSION_LIMIT)
     http_management_auth_level: Annotated[AuthLevelName, BeforeValidator(_lower)] = "function"
     storage_provider: _StorageProvider = _StorageProvider()
     # below: EngineSettings' own, absent unless they are set

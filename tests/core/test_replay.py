@@ -485,6 +485,51 @@ def test_continue_as_new_takes_unconsumed_events_along(drive):
     assert [each.id for each in run.last.unconsumed] == ["m1", "m3", "m4"]
 
 
+def test_what_clean_up_code_asks_for_comes_before_the_next_generation(drive):
+    def flow(context):
+        reminder = context.create_timer(timedelta(hours=1))
+        try:
+            yield context.call_activity("a")
+            context.continue_as_new("next")
+            yield reminder
+        finally:
+            reminder.cancel()
+            context.send_event("other", "bye")
+            context.patched("late")
+
+    driver = drive(flow)
+    driver.start()
+    assert [type(action).__name__ for action in driver.turn(done(1))] == [
+        "TimerCanceled",
+        "EventSent",
+        "PatchMarked",
+        "ContinuedAsNew",
+    ]
+    driver.replayed()
+
+
+def test_a_version_is_a_text(drive):
+    def flow(context):
+        for ask in (
+            lambda: context.call_sub_orchestrator("child", version=2),
+            lambda: context.continue_as_new(None, new_version=2),
+            lambda: context.call_sub_orchestrator("child", version="v" * 101),
+        ):
+            with pytest.raises((TypeError, ValueError), match=r"a version (is a text, not int|has at most 100)"):
+                ask()
+
+    driver = drive(flow)
+    driver.start()
+    assert driver.output is None
+    assert len(driver.turns[-1].actions) == 1
+
+
+def test_whether_events_are_kept_is_stored_as_a_truth_value(drive):
+    driver = drive(lambda context: context.continue_as_new(None, save_events=[]))
+    driver.start()
+    assert driver.end.save_events is False
+
+
 def test_an_event_that_comes_with_the_end_is_for_the_next_generation(drive):
     def loop(context):
         event, timer = context.wait_for_external_event("a"), context.create_timer(timedelta(minutes=1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from perdure.core.codec import encode_message
@@ -144,3 +146,25 @@ async def test_a_pause_outlives_continue_as_new(hub):
     await hub.reaches(instance_id, lambda instance: instance.status == "Suspended" and instance.generation == 1)
     await hub.resume(instance_id)
     assert await hub.output(instance_id) == 42
+
+
+async def test_clean_up_code_after_continue_as_new_does_not_stop_the_next_generation(hub):
+    @hub.orchestrator
+    def flow(context):
+        if context.get_input() == "next":
+            return "done"
+        reminder = context.create_timer(timedelta(hours=1))
+        try:
+            yield context.call_activity("work")
+            context.continue_as_new("next")
+            yield reminder
+        finally:
+            reminder.cancel()
+        return None
+
+    @hub.activity
+    def work(_):
+        return None
+
+    await hub.add_worker()
+    assert await hub.output(await hub.start("flow")) == "done"

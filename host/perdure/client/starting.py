@@ -11,10 +11,11 @@ from perdure.client.hub_client import HubClient
 from perdure.client.reuse import ReuseId
 from perdure.core.data import to_json
 from perdure.core.messages import Start, Terminate
-from perdure.core.naming import check_instance_id, check_text, checked_tags, name_of
+from perdure.core.naming import check_instance_id, checked_tags, name_of
 from perdure.core.outbox import start_message_id
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
 from perdure.core.typed import read_as
+from perdure.core.versions import checked_version
 from perdure.engine.deleting import start_input_id
 from perdure.engine.starting import InstanceIdTaken
 from perdure.engine.succession import insert_or_replace
@@ -102,7 +103,7 @@ class Starts(HubClient):
     async def _row(self, instance_id: str, start: _Start) -> Row:
         execution_id = self._new_id()
         datum = await self._payloads.offload(instance_id, start.text, start_input_id(execution_id))
-        version = self._default_version if start.version is None else check_text(start.version, "a version", 100)
+        version = self._default_version if start.version is None else checked_version(start.version)
         return self._starting.row(
             instance_id,
             start.name,

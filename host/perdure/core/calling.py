@@ -16,6 +16,7 @@ from perdure.core.naming import check_instance_id, checked_tags, name_of
 from perdure.core.retry import RetryPolicy, next_wait
 from perdure.core.tasks import RetryTask, Task, TimerTask
 from perdure.core.typed import read_as
+from perdure.core.versions import checked_version
 
 R = TypeVar("R")
 
@@ -138,7 +139,7 @@ class Calls:
             name: the orchestrator's name, or the decorated function itself.
             input_: its input, anything that has a JSON form.
             instance_id: id of the child; by default one is derived, the same in every replay.
-            version: version that the child starts with.
+            version: version that the child starts with, at most 100 characters; by default the worker's own.
             expected_type: what to read its output as; by default what its own return hint says.
             return_type: another name of `expected_type`.
             retry_policy: how to retry when the child fails; with `instance_id`, each attempt replaces the one before.
@@ -152,7 +153,7 @@ class Calls:
         data = to_json(input_, f"the input of sub-orchestration '{child}'")
         if instance_id is not None:
             check_instance_id(instance_id)
-        checked = checked_tags(tags)
+        checked, its_version = checked_tags(tags), checked_version(version)
         hint = _first(
             expected_type, return_type, self._output_hint(name, self._types.orchestrator(child), orchestrator_hints)
         )
@@ -166,7 +167,7 @@ class Calls:
                 instance_id or self._frame.derived_id(f"child/{no}").hex,
                 self._frame.child_execution(no),
                 data,
-                version,
+                its_version,
                 checked,
             )
             return self._await(action, reads)

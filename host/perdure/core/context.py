@@ -23,6 +23,7 @@ from perdure.core.naming import check_instance_id, check_text
 from perdure.core.replay_safe import ReplaySafeLogger
 from perdure.core.tasks import Task, TimedEvent, WhenAll, WhenAny
 from perdure.core.typed import read_as
+from perdure.core.versions import checked_version
 
 
 class OrchestrationContext(Calls):
@@ -190,10 +191,10 @@ class OrchestrationContext(Calls):
         Args:
             input_: input of the next generation.
             save_events: whether events that nobody waited for are kept for it.
-            new_version: version of the next generation; None keeps the present one.
+            new_version: version of the next generation, at most 100 characters; None keeps the present one.
         """
         data = to_json(input_, "the input of continue_as_new")
-        self._frame.continuation = ContinuedAsNew(data, save_events, new_version)
+        self._frame.continuation = ContinuedAsNew(data, bool(save_events), checked_version(new_version))
 
     def set_custom_status(self, status: Any) -> None:
         """Show something (anything with a JSON form) in the instance's status, until it is set again."""

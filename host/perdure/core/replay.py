@@ -271,10 +271,10 @@ class Orchestration:
     def _end(self, action: ContinuedAsNew | OrchestrationCompleted) -> None:
         self._ended = True
         self._frame.stop_waiting()
-        self._frame.ask(action)
         stack, self._stack = self._stack, None
         if stack is not None:
             _close(stack)
+        self._frame.ask(action)  # the last of the turn's actions, whatever clean-up code asks for
 
     # ---- determinism -------------------------------------------------------------------------------------------------
 

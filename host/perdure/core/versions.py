@@ -6,6 +6,11 @@ import re
 from enum import StrEnum
 from typing import assert_never
 
+from perdure.core.naming import check_text
+
+VERSION_LIMIT = 100
+"""Characters that a version may have."""
+
 _NUMBERS = re.compile(r"\d{1,9}(\.\d{1,9})*")
 
 
@@ -58,6 +63,11 @@ def compare(one: str | None, other: str | None) -> int:
     if _NUMBERS.fullmatch(one) and _NUMBERS.fullmatch(other):
         return _order(_numbers(one), _numbers(other))
     return _order(one.casefold(), other.casefold())
+
+
+def checked_version(version: str | None) -> str | None:
+    """Return the version if it can be stored. Raises TypeError for what is no text, ValueError for too long a one."""
+    return None if version is None else check_text(version, "a version", VERSION_LIMIT)
 
 
 def _numbers(version: str) -> list[int]:
