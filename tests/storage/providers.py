@@ -13,7 +13,7 @@ from perdure.storage.memory import MemoryStorage, MemoryStore
 from perdure.storage.opening import open_storage
 from perdure.storage.protocol import Storage
 from perdure.storage.rows import Instance, QueueMessage, Row
-from perdure.storage.sqlite import Database, SqliteStorage
+from perdure.storage.sqlite import SqliteStorage
 
 NOON = datetime(2026, 5, 17, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -71,7 +71,7 @@ def memory_provider() -> Provider:
 
 def sqlite_provider(path: Path | None) -> Provider:
     time = VirtualTime()
-    return Provider(lambda hub: SqliteStorage(hub, Database.shared(path), clock=time), time.advance)
+    return Provider(lambda hub: SqliteStorage.open(hub, path, clock=time), time.advance)
 
 
 def azurite_provider(connection_string: str) -> Provider:

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from perdure.errors import SettingsError
 from perdure.storage.connection import resolve_connection
 from perdure.storage.opening import open_queues, open_storage
 
@@ -42,6 +43,22 @@ async def test_a_hub_in_memory_and_its_account_share_one_store():
     (received,) = await queues.receive("orders", count=1, invisibility=5)
     assert received.message_id == sent.message_id
     await storage.close()
+    await queues.close()
+
+    reopened = open_queues(connection)
+    await reopened.create_queue("orders")
+    assert await reopened.queue_length("orders") == 0
+    await reopened.close()
+
+
+async def test_a_refused_hub_is_no_user_of_the_store_in_memory():
+    connection = resolve_connection("S", {"S": "sqlite://:memory:"})
+    with pytest.raises(SettingsError, match="hubName"):
+        open_storage(connection, "no-hub")
+    queues = open_queues(connection)
+    await queues.create_queue("orders")
+    await queues.send("orders", "x")
+
     await queues.close()
 
     reopened = open_queues(connection)

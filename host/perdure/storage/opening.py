@@ -14,9 +14,9 @@ MessageEncoding = Literal["base64", "none"]
 def open_storage(connection: Connection, hub: str) -> Storage:
     """Return the storage of `hub`; nothing is sent before the first call. Raises `SettingsError`."""
     if isinstance(connection, SqliteConnection):
-        from perdure.storage.sqlite import Database, SqliteStorage
+        from perdure.storage.sqlite import SqliteStorage
 
-        return SqliteStorage(hub, Database.shared(connection.path))
+        return SqliteStorage.open(hub, connection.path)
     from perdure.storage.azure import AzureStorage
 
     return AzureStorage(connection, hub)

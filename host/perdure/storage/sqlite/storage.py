@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
+from pathlib import Path
 from secrets import token_hex
 from typing import Literal
 
@@ -36,6 +37,12 @@ class SqliteStorage(SqliteQueues):
         super().__init__(database, clock=clock)
         self.hub = hub
         self._hub = hub.lower()
+
+    @classmethod
+    def open(cls, hub: str, path: Path | None, *, clock: Callable[[], float] = time.time) -> SqliteStorage:
+        """Return the hub in this process's database for `path` (None: in memory). Raises `SettingsError`."""
+        check_hub(hub)  # first: a refused hub must not count as a user of the database, whom nobody would close
+        return cls(hub, Database.shared(path), clock=clock)
 
     async def create(self) -> None:
         await self._database.prepare()
