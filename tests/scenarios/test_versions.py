@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from perdure.core.versions import VersionFailure, VersionMatch
@@ -134,6 +136,29 @@ async def test_an_activity_that_a_deployment_brings_later_is_waited_for(hub, cou
     await hub.turns(instance_id, 1)
     await hub.add_worker(app(flow=flow, do_late=lambda n: n))
     assert await hub.output(instance_id) == list(range(count))
+    await hub.quiet()
+
+
+async def test_an_activity_in_place_goes_to_a_worker_that_has_it_when_one_takes_over_that_has_not(hub):
+    begun = asyncio.Event()
+
+    def flow(context):
+        return (yield context.call_activity("late"))
+
+    async def stuck(_):
+        begun.set()
+        await asyncio.Event().wait()
+
+    hub.settings = EngineSettings(blocked_delay=0.2)
+    newer = await hub.add_worker(app(flow=flow, do_late=stuck))
+    instance_id = await start(hub, None, "one")
+    await begun.wait()
+    await newer.stop()
+    hub.workers.clear()
+    await hub.add_worker(app(flow=flow))
+    await hub.turns(instance_id, 2)
+    await hub.add_worker(app(flow=flow, do_late=lambda _: "late"))
+    assert await hub.output(instance_id) == "late"
     await hub.quiet()
 
 

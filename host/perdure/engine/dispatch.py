@@ -57,7 +57,7 @@ class Dispatch:
         message = Completions(to=instance_id, id=message_id, execution=execution, items=[completion], tries=tries)
         await self._mail.send(message, delay=delay)
 
-    async def work_later(self, item: WorkItem, delay: float) -> None:
+    async def work(self, item: WorkItem, delay: float = 0) -> None:
         """Queue a work item, to be delivered after so many seconds."""
         await self._mail.send(item, delay=delay)
 

@@ -21,7 +21,7 @@ import msgspec
 from perdure.core.actions import OrchestrationCompleted, TaskScheduled
 from perdure.core.history import Event, Turn
 from perdure.core.intake import Circumstances, Intake, Verdict, take_in
-from perdure.core.messages import Completion, Rewind
+from perdure.core.messages import ActivityCall, Completion, Rewind, WorkItem
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.engine.activities import lost
 from perdure.engine.blocking import Blocking, Refusal
@@ -326,14 +326,18 @@ class Session:
 
     async def _run_or_fail_in_place(self, *, poisoned: bool) -> None:
         """Run what the session before us left in place; but if the anchor has used up its deliveries an activity in
-        place probably ends its process, so rule 6 makes it fail.
+        place probably ends its process, so rule 6 makes it fail. One that only other workers have, in the middle of a
+        deployment, goes to them through the queue.
         """
-        journal = self._journal
+        journal, services = self._journal, self._services
         for action in journal.state.open_in_place():
             if poisoned and isinstance(action, TaskScheduled):
-                deliveries = self._services.settings.max_deliveries
-                outcome = Completion(action.no, failure=lost(action.name, deliveries))
-                await self._services.dispatch.outcome(self.instance_id, journal.execution, outcome)
+                outcome = Completion(action.no, failure=lost(action.name, services.settings.max_deliveries))
+                await services.dispatch.outcome(self.instance_id, journal.execution, outcome)
+            elif isinstance(action, TaskScheduled) and not services.runner.knows(action.name):
+                call = ActivityCall.of(action)
+                item = WorkItem(instance_id=self.instance_id, execution=journal.execution, calls=[call], again=True)
+                await services.dispatch.work(item)
             else:
                 self._in_place.start(journal.execution, action)
 

@@ -60,7 +60,7 @@ class WorkDesk:
             item.instance_id,
             delay,
         )
-        await self._dispatch.work_later(later, delay)
+        await self._dispatch.work(later, delay)
 
     async def give_up(self, item: WorkItem, deliveries: int) -> None:
         """Rule 6: an activity that was delivered too often becomes a failed task."""
