@@ -37,6 +37,14 @@ class DataError(PerdureError):
     """A value can't be written as JSON, or stored JSON can't be read back."""
 
 
+class UnknownOperationError(PerdureError):
+    """An entity has no operation of this name."""
+
+
+class LockingRulesViolationError(PerdureError):
+    """A critical section was asked for something that could block it for ever, or could not be kept apart from it."""
+
+
 class NonDeterminismError(PerdureError):
     """Orchestrator code asked for something else than its history records."""
 

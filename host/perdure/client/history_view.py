@@ -9,9 +9,14 @@ from typing import Any, assert_never
 from perdure.client.status import time_text
 from perdure.core.actions import (
     Action,
+    Awaited,
     ChildTerminated,
     ContinuedAsNew,
+    EntityCalled,
+    EntitySignaled,
     EventSent,
+    LockRequested,
+    LocksReleased,
     OrchestrationCompleted,
     PatchMarked,
     SubOrchestrationScheduled,
@@ -22,6 +27,9 @@ from perdure.core.actions import (
 from perdure.core.data import from_json, payload_of
 from perdure.core.failure import Failure
 from perdure.core.history import (
+    EntityLockGranted,
+    EntityOperationCompleted,
+    EntityOperationFailed,
     Event,
     EventRaised,
     ExecutionResumed,
@@ -90,7 +98,7 @@ class _View:
         for event in turn.events:
             yield {"EventType": _type_of(event), "EventId": -1, "Timestamp": time_text(turn.at)} | self._event(event)
         for action in turn.actions:
-            if isinstance(action, TaskScheduled | TimerCreated | SubOrchestrationScheduled):
+            if isinstance(action, Awaited):
                 self._scheduled[action.no] = (action, turn.at)
             yield self._action(action) | {"Timestamp": time_text(turn.at)}
 
@@ -113,6 +121,12 @@ class _View:
                 action, scheduled_at = self._scheduled.get(event.no, (None, None))
                 due = time_text(action.fire_at) if isinstance(action, TimerCreated) else None
                 return {"TimerId": event.no, "FireAt": due, "ScheduledTime": time_text(scheduled_at)}
+            case EntityOperationCompleted():
+                return self._operation(event.no) | {"Result": event.result}
+            case EntityOperationFailed():
+                return self._operation(event.no) | _failure(event.failure)
+            case EntityLockGranted():
+                return {"TaskScheduledId": event.no}
             case EventRaised():
                 return {"Name": event.name, "Input": event.data}
             case ExecutionTerminated() | ExecutionSuspended() | ExecutionResumed() | ExecutionRewound():
@@ -130,7 +144,12 @@ class _View:
             "ScheduledTime": time_text(scheduled_at),
         }
 
-    def _action(self, action: Action) -> HistoryEvent:
+    def _operation(self, no: int) -> HistoryEvent:
+        action, scheduled_at = self._scheduled.get(no, (None, None))
+        called = {"Name": action.operation, "InstanceId": action.entity} if isinstance(action, EntityCalled) else {}
+        return {"TaskScheduledId": no, **called, "ScheduledTime": time_text(scheduled_at)}
+
+    def _action(self, action: Action) -> HistoryEvent:  # noqa: PLR0912 - a case for each action
         match action:
             case TaskScheduled():
                 return _called("TaskScheduled", action)
@@ -149,6 +168,18 @@ class _View:
                     "Name": action.name,
                     "Input": action.data,
                 }
+            case EntitySignaled() | EntityCalled():
+                return {
+                    "EventType": type(action).__name__,
+                    "EventId": action.no,
+                    "InstanceId": action.entity,
+                    "Name": action.operation,
+                    "Input": action.input if payload_of(action.input) is None else None,  # else it is the entity's
+                }
+            case LockRequested():
+                return {"EventType": "EntityLockRequested", "EventId": action.no, "Entities": action.entities}
+            case LocksReleased():
+                return {"EventType": "EntityLocksReleased", "EventId": -1, "Entities": action.entities}
             case ChildTerminated():
                 child = {"InstanceId": action.instance_id, "Reason": action.reason}
                 return {"EventType": "SubOrchestrationInstanceTerminated", "EventId": -1} | child

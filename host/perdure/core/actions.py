@@ -12,6 +12,7 @@ import msgspec
 
 from perdure.core.failure import Failure
 from perdure.core.status import OrchestrationRuntimeStatus
+from perdure.core.streams import Place
 
 Placement = Literal["queue", "here"]
 """Where an action is carried out: by whoever takes it from a queue, or in place by the session that committed it."""
@@ -77,6 +78,54 @@ class ChildTerminated(msgspec.Struct, frozen=True, array_like=True, tag="ChildTe
     reason: str
 
 
+class EntitySignaled(msgspec.Struct, frozen=True, array_like=True, tag="EntitySignaled"):
+    """Have an entity perform an operation; nothing comes back."""
+
+    no: int
+    entity: str
+    """The entity's instance id."""
+    operation: str
+    input: str | None
+    place: Place
+    due: datetime | None = None
+    """When it is to be performed; None means as soon as may be."""
+
+
+class EntityCalled(msgspec.Struct, frozen=True, array_like=True, tag="EntityCalled"):
+    """Have an entity perform an operation and wait for its result."""
+
+    no: int
+    entity: str
+    operation: str
+    input: str | None
+    place: Place
+    lock: str | None = None
+    """The critical section that it belongs to."""
+
+
+class LockRequested(msgspec.Struct, frozen=True, array_like=True, tag="LockRequested"):
+    """Lock entities, one after the other, and wait until the last one is locked."""
+
+    no: int
+    entities: list[str]
+    """Sorted, each one once: so two orchestrations can't wait for one another."""
+    place: Place
+    """Of the message to the first of them, which passes it on."""
+
+
+class LocksReleased(msgspec.Struct, frozen=True, array_like=True, tag="LocksReleased"):
+    """Unlock the entities of a critical section; `no` is the number of the request."""
+
+    no: int
+    entities: list[str]
+    places: list[Place]
+    """Of the messages: one to each entity; or, if the request has not been granted yet, one to the first of them, which
+    passes it on after the request.
+    """
+    implied: bool = False
+    """The code did not ask for it: the orchestration has ended, or continues as new."""
+
+
 class ContinuedAsNew(msgspec.Struct, frozen=True, array_like=True, tag="ContinuedAsNew"):
     """End this generation and begin the next one with a new input."""
 
@@ -109,9 +158,13 @@ Action = (
     | EventSent
     | ChildTerminated
     | ContinuedAsNew
+    | EntitySignaled
+    | EntityCalled
+    | LockRequested
+    | LocksReleased
     | PatchMarked
     | OrchestrationCompleted
 )
 
-Awaited = TaskScheduled | TimerCreated | SubOrchestrationScheduled
+Awaited = TaskScheduled | TimerCreated | SubOrchestrationScheduled | EntityCalled | LockRequested
 """The actions that something must come back for."""

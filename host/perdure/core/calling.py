@@ -153,6 +153,7 @@ class Calls:
         data = to_json(input_, f"the input of sub-orchestration '{child}'")
         if instance_id is not None:
             check_instance_id(instance_id)
+        self._frame.section.check_child(child)
         checked, its_version = checked_tags(tags), checked_version(version)
         hint = _first(
             expected_type, return_type, self._output_hint(name, self._types.orchestrator(child), orchestrator_hints)
@@ -242,7 +243,7 @@ class Calls:
         if isinstance(fire_at, timedelta):
             due = self._frame.now + fire_at
         elif isinstance(fire_at, datetime):
-            due = fire_at.astimezone(UTC) if fire_at.tzinfo else fire_at.replace(tzinfo=UTC)
+            due = instant(fire_at)
         else:
             raise TypeError(f"create_timer takes a datetime or a timedelta, not {type(fire_at).__name__}")
         no = self._frame.number()
@@ -288,6 +289,11 @@ class Calls:
         assert task.id is not None  # noqa: S101 - a timer has a number
         self._frame.forget(task.id)
         self._frame.ask(TimerCanceled(task.id))
+
+
+def instant(when: datetime) -> datetime:
+    """Return the time in UTC; a naive one means UTC."""
+    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def _first(*hints: Any) -> Any:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 import msgspec
 
+from perdure.core.entities.record import Record
 from perdure.core.history import EventRaised, Turn
 from perdure.core.messages import ControlMessage, Overflow, WorkItem
 from perdure.core.state import Parent
+from perdure.core.streams import Flow
 from perdure.errors import DataError
 
 Message = ControlMessage | WorkItem | Overflow
@@ -26,10 +28,12 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     carried: list[Turn] = []
     waiting_events: list[EventRaised] = []
     suspended: bool = False
+    flows: dict[str, Flow] = {}
 
 
 _turns = msgspec.msgpack.Decoder(list[Turn])
 _head = msgspec.msgpack.Decoder(Head)
+_record = msgspec.msgpack.Decoder(Record)
 _message: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 
@@ -67,6 +71,19 @@ def head_in_segment(name: str) -> bytes:
 def segment_of_head(data: bytes) -> str | None:
     """Return the name of the segment that holds a head, or None if these bytes are the head."""
     return data[1:].decode() if data[:1] == _ELSEWHERE else None
+
+
+def encode_record(record: Record) -> bytes:
+    """Write the record of an entity, which stands in its row where other instances have their head."""
+    return _packed(msgspec.msgpack.encode(record))
+
+
+def decode_record(data: bytes) -> Record:
+    """Read what `encode_record` wrote. Raises DataError if it is damaged."""
+    try:
+        return _record.decode(_unpacked(data))
+    except (msgspec.MsgspecError, zlib.error, ValueError) as error:
+        raise DataError(f"the record of an entity can't be read: {error}") from error
 
 
 def encode_message(message: Message) -> str:

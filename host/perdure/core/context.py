@@ -14,8 +14,8 @@ from perdure.core.actions import (
     ContinuedAsNew,
     EventSent,
 )
-from perdure.core.calling import Calls
 from perdure.core.data import from_json, to_json
+from perdure.core.entity_calls import EntityCalls
 from perdure.core.frame import Frame
 from perdure.core.hints import FunctionTypes
 from perdure.core.histories import HistoryEvent, history_events
@@ -26,7 +26,7 @@ from perdure.core.typed import read_as
 from perdure.core.versions import checked_version
 
 
-class OrchestrationContext(Calls):
+class OrchestrationContext(EntityCalls):
     """What an orchestrator function works with.
 
     Everything it offers is deterministic: the same history gives the same answers. Actions are scheduled when they

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,12 +14,16 @@ from perdure.core.actions import (
     Action,
     Awaited,
     ContinuedAsNew,
+    EntityCalled,
+    LockRequested,
     PatchMarked,
     TaskScheduled,
     TimerCreated,
 )
+from perdure.core.critical_sections import Section, release_of
 from perdure.core.histories import PastTurn
 from perdure.core.history import EventRaised
+from perdure.core.streams import Flow, Outflows, Place
 from perdure.core.tasks import Task
 
 _NAMESPACE = uuid.UUID("6b0c6a8e-5c53-5f0e-9a55-6d8d0f2f6c11")
@@ -28,7 +32,9 @@ _NAMESPACE = uuid.UUID("6b0c6a8e-5c53-5f0e-9a55-6d8d0f2f6c11")
 class Frame:
     """Numbers, open tasks, buffered events and the actions asked for so far in this turn."""
 
-    def __init__(self, *, instance_id: str, execution: str, input_: str | None) -> None:
+    def __init__(
+        self, *, instance_id: str, execution: str, input_: str | None, flows: Mapping[str, Flow] | None = None
+    ) -> None:
         self.instance_id = instance_id
         self.execution = execution
         self.input = input_
@@ -51,6 +57,8 @@ class Frame:
         """As they were written where they were waited for last, by their folded form."""
         self._events = 0
         self._patches: dict[str, bool] = {}
+        self.outflows = Outflows(flows)
+        self.section = Section()
         self.marked: frozenset[str] = frozenset()
         """The patches that the turn being replayed has recorded."""
 
@@ -89,6 +97,17 @@ class Frame:
             if way:
                 self.ask(PatchMarked(patch_id))
         return self._patches[patch_id]
+
+    def place(self, entity: str, no: int) -> Place:
+        """Return the place of the next message to an entity, which action `no` sends."""
+        return self.outflows.next(entity, self.now, f"{self.execution}/{no}")
+
+    def leave_section(self, no: int) -> None:
+        """Leave the critical section that was asked for under this number, unless it has been left."""
+        entered = self.section.entered
+        request = self.section.leave(no)
+        if request is not None:
+            self.ask(release_of(request, self.outflows, self.now, self.execution, entered=entered))
 
     def forget(self, no: int) -> None:
         """Stop waiting for action `no`."""
@@ -151,6 +170,7 @@ class Frame:
     def renew(self, numbers: Sequence[int], next_no: int) -> None:
         """Ask anew for open actions, under numbers from `next_no` on."""
         self._next_no = max(self._next_no, next_no)
+        self.outflows.clear()
         for old in numbers:
             task = self._open.pop(old)
             action = self._renewed(self.scheduled[old], self.number())
@@ -163,6 +183,12 @@ class Frame:
             return msgspec.structs.replace(action, no=no, placement="queue", first=first)
         if isinstance(action, TimerCreated):
             return msgspec.structs.replace(action, no=no, placement="queue")
+        if isinstance(action, EntityCalled):
+            return msgspec.structs.replace(action, no=no, place=self.place(action.entity, no))
+        if isinstance(action, LockRequested):
+            renewed = msgspec.structs.replace(action, no=no, place=self.place(action.entities[0], no))
+            self.section.ask(renewed)
+            return renewed
         return msgspec.structs.replace(
             action, no=no, execution_id=self.child_execution(no), earlier=[*action.earlier, action.execution_id]
         )

@@ -38,6 +38,9 @@ class FunctionTypes(Protocol):
     def orchestrator(self, name: str) -> Hints:
         """Return the hints of an orchestrator; empty ones for one that it does not know."""
 
+    def entity_operation(self, name: str, operation: str) -> Hints:
+        """Return the hints of an operation of an entity class; empty ones for what it does not know."""
+
 
 class NoTypes:
     """Knows no functions."""
@@ -47,6 +50,10 @@ class NoTypes:
         return Hints()
 
     def orchestrator(self, _name: str) -> Hints:
+        """Return no hints."""
+        return Hints()
+
+    def entity_operation(self, _name: str, _operation: str) -> Hints:
         """Return no hints."""
         return Hints()
 
@@ -70,6 +77,11 @@ def orchestrator_hints(function: Callable[..., Any], input_type: Any = None) -> 
     if why is None:
         return hints._replace(input=input_type)
     return hints._replace(problems=(*hints.problems, f"input_type: {why}"))
+
+
+def operation_hints(method: Callable[..., Any]) -> Hints:
+    """Return what an operation declares, given as it stands in its class: its input comes after the object."""
+    return _hints(inspect.unwrap(method), 1)
 
 
 @lru_cache(maxsize=10_000)

@@ -9,8 +9,21 @@ from typing import Any, assert_never
 
 import msgspec
 
-from perdure.core.actions import Action, EventSent, SubOrchestrationScheduled, TaskScheduled, TimerCreated
+from perdure.core.actions import (
+    Action,
+    EntityCalled,
+    EntitySignaled,
+    EventSent,
+    LockRequested,
+    LocksReleased,
+    SubOrchestrationScheduled,
+    TaskScheduled,
+    TimerCreated,
+)
 from perdure.core.history import (
+    EntityLockGranted,
+    EntityOperationCompleted,
+    EntityOperationFailed,
     Event,
     EventRaised,
     ExecutionResumed,
@@ -117,13 +130,22 @@ def _events(turn: PastTurn, name: str, version: str | None) -> Iterator[HistoryE
                 yield event(kinds.SUB_ORCHESTRATION_INSTANCE_CREATED, event_id=action.no, **child)
             case TimerCreated():
                 yield event(kinds.TIMER_CREATED, event_id=action.no, FireAt=action.fire_at)
+            case EntitySignaled() | EntityCalled():
+                yield event(kinds.EVENT_SENT, event_id=action.no, Name=action.operation, InstanceId=action.entity)
+            case LockRequested():
+                yield event(kinds.EVENT_SENT, event_id=action.no, Name="lock", InstanceId=action.entities[0])
+            case LocksReleased():
+                for entity in action.entities:
+                    yield event(kinds.EVENT_SENT, event_id=action.no, Name="release", InstanceId=entity)
             case EventSent():
                 yield event(kinds.EVENT_SENT, event_id=action.no, Name=action.name, InstanceId=action.instance_id)
             case _:  # the cancellation of a timer: no event in Durable Functions
                 continue
 
 
-def _described(event: Event, name: str, version: str | None) -> tuple[HistoryEventType, dict[str, Any]]:
+def _described(  # noqa: PLR0912 - a case for each event
+    event: Event, name: str, version: str | None
+) -> tuple[HistoryEventType, dict[str, Any]]:
     kinds = HistoryEventType
     match event:
         case ExecutionStarted():
@@ -140,6 +162,10 @@ def _described(event: Event, name: str, version: str | None) -> tuple[HistoryEve
             return kinds.TIMER_FIRED, {"TimerId": event.no}
         case EventRaised():
             return kinds.EVENT_RAISED, {"Name": event.name}
+        case EntityOperationCompleted() | EntityLockGranted():
+            return kinds.EVENT_RAISED, {"Name": str(event.no)}
+        case EntityOperationFailed():
+            return kinds.EVENT_RAISED, {"Name": str(event.no), "Reason": str(event.failure)}
         case ExecutionSuspended():
             return kinds.EXECUTION_SUSPENDED, {"Reason": event.reason}
         case ExecutionResumed():
@@ -154,7 +180,7 @@ def _described(event: Event, name: str, version: str | None) -> tuple[HistoryEve
 
 def _without_data(event: Event) -> Event:
     match event:
-        case TaskCompleted() | SubOrchestrationCompleted():
+        case TaskCompleted() | SubOrchestrationCompleted() | EntityOperationCompleted():
             return msgspec.structs.replace(event, result=None)
         case EventRaised():
             return msgspec.structs.replace(event, data=None)

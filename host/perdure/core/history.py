@@ -48,6 +48,26 @@ class SubOrchestrationFailed(msgspec.Struct, frozen=True, array_like=True, tag="
     failure: Failure
 
 
+class EntityOperationCompleted(msgspec.Struct, frozen=True, array_like=True, tag="EntityOperationCompleted"):
+    """An entity performed an operation."""
+
+    no: int
+    result: str | None
+
+
+class EntityOperationFailed(msgspec.Struct, frozen=True, array_like=True, tag="EntityOperationFailed"):
+    """An operation raised, or could not be performed."""
+
+    no: int
+    failure: Failure
+
+
+class EntityLockGranted(msgspec.Struct, frozen=True, array_like=True, tag="EntityLockGranted"):
+    """All entities of a critical section are locked."""
+
+    no: int
+
+
 class EventRaised(msgspec.Struct, frozen=True, array_like=True, tag="EventRaised"):
     """An external event arrived; `id` is the id of the message that brought it."""
 
@@ -95,6 +115,9 @@ Event = (
     | TimerFired
     | SubOrchestrationCompleted
     | SubOrchestrationFailed
+    | EntityOperationCompleted
+    | EntityOperationFailed
+    | EntityLockGranted
     | EventRaised
     | ExecutionTerminated
     | ExecutionSuspended
@@ -102,7 +125,16 @@ Event = (
     | ExecutionRewound
 )
 
-Outcome = TaskCompleted | TaskFailed | TimerFired | SubOrchestrationCompleted | SubOrchestrationFailed
+Outcome = (
+    TaskCompleted
+    | TaskFailed
+    | TimerFired
+    | SubOrchestrationCompleted
+    | SubOrchestrationFailed
+    | EntityOperationCompleted
+    | EntityOperationFailed
+    | EntityLockGranted
+)
 """The events that answer an awaited action, matched by its number."""
 
 

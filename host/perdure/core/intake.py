@@ -9,8 +9,11 @@ from typing import assert_never
 
 import msgspec
 
-from perdure.core.actions import SubOrchestrationScheduled, TaskScheduled, TimerCreated
+from perdure.core.actions import EntityCalled, LockRequested, SubOrchestrationScheduled, TaskScheduled, TimerCreated
 from perdure.core.history import (
+    EntityLockGranted,
+    EntityOperationCompleted,
+    EntityOperationFailed,
     Event,
     EventRaised,
     ExecutionResumed,
@@ -24,16 +27,20 @@ from perdure.core.history import (
     TimerFired,
 )
 from perdure.core.messages import (
+    AcquireLock,
     Completion,
     Completions,
     ControlMessage,
+    Operate,
     RaiseEvent,
+    ReleaseLock,
     Resume,
     Rewind,
     Start,
     Suspend,
     Terminate,
     TimerDue,
+    Wake,
 )
 from perdure.core.state import Parent, State
 
@@ -142,6 +149,8 @@ class _Taking:
             case Resume():
                 self.events.append(ExecutionResumed(message.id, message.reason))
                 return Verdict.CONSUME
+            case Operate() | AcquireLock() | ReleaseLock() | Wake():
+                return Verdict.IRRELEVANT  # entities take these
             case _:
                 assert_never(message)
 
@@ -204,6 +213,10 @@ def _outcome(state: State, completion: Completion) -> Outcome:
             return SubOrchestrationFailed(no, failure) if failure else SubOrchestrationCompleted(no, completion.result)
         case TimerCreated():
             return TimerFired(no)
+        case EntityCalled():
+            return EntityOperationFailed(no, failure) if failure else EntityOperationCompleted(no, completion.result)
+        case LockRequested():
+            return EntityLockGranted(no)
         case None:
             raise AssertionError(f"action #{no} is not open")
         case _:

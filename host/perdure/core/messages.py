@@ -15,6 +15,7 @@ import msgspec
 from perdure.core.actions import TaskScheduled
 from perdure.core.failure import Failure
 from perdure.core.state import Parent
+from perdure.core.streams import Place
 
 
 class _Control(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -96,7 +97,69 @@ class Rewind(_Control, frozen=True, array_like=True, kw_only=True, tag="rewind")
     parent: Parent | None = None
 
 
-ControlMessage = Start | Completions | TimerDue | RaiseEvent | Terminate | Suspend | Resume | Rewind
+class _Placed(_Control, frozen=True, array_like=True, kw_only=True):
+    place: Place
+    """Where it stands among what its sender sends to this entity."""
+
+
+class Operate(_Placed, frozen=True, array_like=True, kw_only=True, tag="operate"):
+    """Perform an operation."""
+
+    operation: str
+    input: str | None
+    reply: Parent | None = None
+    """Who waits for the result; None for a signal."""
+    lock: str | None = None
+    """The critical section that it belongs to."""
+    due: datetime | None = None
+    """When it is to be performed; None means as soon as may be."""
+    delete: bool = False
+    """Delete the entity, should it be a function that knows no such operation."""
+
+
+class AcquireLock(_Placed, frozen=True, array_like=True, kw_only=True, tag="lock"):
+    """Lock this entity, pass the request on to the next, and tell the orchestration once the last one is locked."""
+
+    lock: str
+    """Names the critical section."""
+    entities: list[str]
+    position: int
+    """Of this entity among them."""
+    owner: Parent
+
+
+class ReleaseLock(_Placed, frozen=True, array_like=True, kw_only=True, tag="unlock"):
+    """Unlock this entity, and pass that on."""
+
+    lock: str
+    onward: list[str] = []
+    """The entities that are to be unlocked after this one."""
+
+
+class Wake(_Control, frozen=True, array_like=True, kw_only=True, tag="wake"):
+    """Have an entity look whether something is due."""
+
+    no: int
+    due: datetime
+
+
+EntityRequest = Operate | AcquireLock | ReleaseLock
+"""What an entity takes in order."""
+
+ControlMessage = (
+    Start
+    | Completions
+    | TimerDue
+    | RaiseEvent
+    | Terminate
+    | Suspend
+    | Resume
+    | Rewind
+    | Operate
+    | AcquireLock
+    | ReleaseLock
+    | Wake
+)
 
 
 class ActivityCall(msgspec.Struct, frozen=True, array_like=True):

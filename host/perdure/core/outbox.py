@@ -15,12 +15,14 @@ from perdure.core.actions import (
     TaskScheduled,
     TimerCreated,
 )
+from perdure.core.entity_posts import EntityAction, entity_requests
 from perdure.core.failure import Failure
 from perdure.core.history import Turn
 from perdure.core.messages import (
     ActivityCall,
     Completion,
     ControlMessage,
+    Operate,
     RaiseEvent,
     Terminate,
     TimerDue,
@@ -88,7 +90,15 @@ def outgoing(turn: Turn, state: State, sender: Sender, *, again: bool) -> list[O
         again: it may have been sent before.
     """
     sending = _Sending(turn, state, sender, again)
-    return [item for action in turn.actions if (item := sending.of(action)) is not None]
+    items: list[Outgoing] = []
+    for action in turn.actions:
+        if isinstance(action, EntityAction):
+            execution = execution_of(sender.execution_id, turn.generation)
+            requests = entity_requests(action, sender.instance_id, execution)
+            items += [Post(each, due=each.due if isinstance(each, Operate) else None) for each in requests]
+        elif (item := sending.of(action)) is not None:
+            items.append(item)
+    return items
 
 
 class _Sending:

@@ -19,23 +19,25 @@ import msgspec
 
 from perdure.core.actions import (
     Action,
-    ChildTerminated,
     ContinuedAsNew,
-    EventSent,
+    EntityCalled,
     OrchestrationCompleted,
     PatchMarked,
     SubOrchestrationScheduled,
     TaskScheduled,
-    TimerCanceled,
     TimerCreated,
 )
 from perdure.core.context import OrchestrationContext
 from perdure.core.data import payload_of, to_json
+from perdure.core.determinism import comparable, same, told
 from perdure.core.failure import Failure, TaskFailedError, failure_of
 from perdure.core.frame import Frame
 from perdure.core.hints import FunctionTypes, orchestrator_hints
 from perdure.core.histories import PastTurn, without_data
 from perdure.core.history import (
+    EntityLockGranted,
+    EntityOperationCompleted,
+    EntityOperationFailed,
     Event,
     EventRaised,
     ExecutionResumed,
@@ -51,13 +53,11 @@ from perdure.core.history import (
     Turn,
 )
 from perdure.core.status import OrchestrationRuntimeStatus
+from perdure.core.streams import Flow
 from perdure.core.tasks import Task
 from perdure.errors import DataError, NonDeterminismError
 
 _UNAFFECTED_BY_PAUSES = ExecutionSuspended | ExecutionResumed | ExecutionTerminated | ExecutionRewound
-_SHOWN = 300
-"""Characters of a failure that an error about something else shows."""
-
 OrchestratorFunction = Callable[..., Any]
 """A generator function, an `async def` function or a plain one, of `(context)` or `(context, input)`."""
 
@@ -89,8 +89,9 @@ class Orchestration:
         suspended: bool = False,
         input_type: Any = None,
         types: FunctionTypes | None = None,
+        flows: Mapping[str, Flow] | None = None,
     ) -> None:
-        self._frame = Frame(instance_id=instance_id, execution=execution, input_=input_)
+        self._frame = Frame(instance_id=instance_id, execution=execution, input_=input_, flows=flows)
         self._context = OrchestrationContext(
             self._frame,
             name=name,
@@ -158,7 +159,7 @@ class Orchestration:
         turn.actions = actions = frame.take_actions()
         return actions
 
-    def _apply(self, event: Event, payloads: Mapping[str, str]) -> None:  # noqa: PLR0912 - a case for each event
+    def _apply(self, event: Event, payloads: Mapping[str, str]) -> None:  # noqa: C901, PLR0912 - a case for each event
         if self._ended and not isinstance(event, EventRaised):
             return
         if self._suspended and not isinstance(event, _UNAFFECTED_BY_PAUSES):
@@ -174,6 +175,13 @@ class Orchestration:
             case SubOrchestrationFailed(no, failure):
                 self._fail(no, "sub-orchestration", failure)
             case TimerFired(no):
+                self._complete(no, None)
+            case EntityOperationCompleted(no, result):
+                self._complete(no, _resolved(result, payloads))
+            case EntityOperationFailed(no, failure):
+                self._fail(no, "entity operation", failure)
+            case EntityLockGranted(no):
+                self._frame.section.grant(no)
                 self._complete(no, None)
             case EventRaised():
                 self._frame.event_raised(event, _resolved(event.data, payloads))
@@ -214,7 +222,10 @@ class Orchestration:
 
     def _fail(self, no: int, kind: str, failure: Failure) -> None:
         action = self._frame.scheduled.get(no)
-        name = action.name if isinstance(action, TaskScheduled | SubOrchestrationScheduled) else f"#{no}"
+        if isinstance(action, EntityCalled):
+            name = f"{action.operation}' of '{action.entity}"
+        else:
+            name = action.name if isinstance(action, TaskScheduled | SubOrchestrationScheduled) else f"#{no}"
         self._answer(no, lambda task: task._fail(TaskFailedError(f"{kind} '{name}'", failure, no)))
 
     def _answer(self, no: int, deliver: Callable[[Task[Any]], None]) -> None:
@@ -279,11 +290,11 @@ class Orchestration:
     # ---- determinism -------------------------------------------------------------------------------------------------
 
     def _compare(self, turn: Turn, asked: list[Action]) -> None:
-        for recorded, now in zip_longest(_told_apart(turn.actions), _told_apart(asked)):
-            if recorded is None or now is None or not _same(recorded, now):
+        for recorded, now in zip_longest(comparable(turn.actions), comparable(asked)):
+            if recorded is None or now is None or not same(recorded, now):
                 context = self._context
                 version = f" (version {context.version})" if context.version else ""
-                difference = f"history records {_told(recorded)}, but the code now asks for {_told(now)}"
+                difference = f"history records {told(recorded)}, but the code now asks for {told(now)}"
                 raise NonDeterminismError(
                     f"instance '{context.instance_id}': history and code of orchestrator '{context.name}'{version} "
                     f"differ: {difference}. "
@@ -349,57 +360,3 @@ def _as_task(yielded: Any) -> Task[Any]:
 def _close(stack: Any) -> None:
     with suppress(BaseException):  # the orchestration has ended; its clean-up code can't change that
         stack.close()
-
-
-def _told_apart(actions: Sequence[Action]) -> list[Action]:
-    """Return the actions that must be the same: patches may be removed from code when they have done their part."""
-    return [action for action in actions if not isinstance(action, PatchMarked)]
-
-
-def _same(recorded: Action, asked: Action) -> bool:
-    match recorded, asked:
-        case TaskScheduled(), TaskScheduled():
-            return (recorded.no, recorded.name) == (asked.no, asked.name)
-        case SubOrchestrationScheduled(), SubOrchestrationScheduled():
-            return (recorded.no, recorded.name, recorded.instance_id) == (
-                asked.no,
-                asked.name,
-                asked.instance_id,
-            )
-        case EventSent(), EventSent():
-            return (recorded.no, recorded.instance_id, recorded.name) == (
-                asked.no,
-                asked.instance_id,
-                asked.name,
-            )
-        case TimerCreated(), TimerCreated():
-            return recorded.no == asked.no
-        case TimerCanceled(), TimerCanceled():
-            return recorded.no == asked.no
-        case _:
-            return type(recorded) is type(asked)
-
-
-def _told(action: Action | None) -> str:
-    match action:
-        case None:
-            return "nothing"
-        case TaskScheduled():
-            return f"activity '{action.name}' (#{action.no})"
-        case SubOrchestrationScheduled():
-            return f"sub-orchestration '{action.name}' (#{action.no}, instance '{action.instance_id}')"
-        case TimerCreated():
-            return f"a timer (#{action.no})"
-        case TimerCanceled():
-            return f"the cancellation of timer #{action.no}"
-        case EventSent():
-            return f"event '{action.name}' to instance '{action.instance_id}' (#{action.no})"
-        case ContinuedAsNew():
-            return "continue-as-new"
-        case OrchestrationCompleted():
-            why = f": {str(action.failure)[:_SHOWN]}" if action.failure is not None else ""
-            return f"its end ({action.status.value}{why})"
-        case ChildTerminated() | PatchMarked():  # these are never compared
-            return type(action).__name__
-        case _:
-            assert_never(action)

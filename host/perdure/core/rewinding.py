@@ -22,6 +22,9 @@ from perdure.core.actions import (
     TimerCanceled,
 )
 from perdure.core.history import (
+    EntityLockGranted,
+    EntityOperationCompleted,
+    EntityOperationFailed,
     Event,
     ExecutionRewound,
     ExecutionTerminated,
@@ -34,7 +37,8 @@ from perdure.core.history import (
 )
 from perdure.core.state import State
 
-_Success = TaskCompleted | TimerFired | SubOrchestrationCompleted
+_Success = TaskCompleted | TimerFired | SubOrchestrationCompleted | EntityOperationCompleted
+_Failure = TaskFailed | SubOrchestrationFailed | EntityOperationFailed
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -88,14 +92,16 @@ def _ends(turn: Turn) -> bool:
 
 
 def _failed_in(turn: Turn) -> set[int]:
-    return {event.no for event in turn.events if isinstance(event, TaskFailed | SubOrchestrationFailed)}
+    return {event.no for event in turn.events if isinstance(event, _Failure)}
 
 
 def _stays(event: Event, awaited: Mapping[int, Awaited]) -> bool:
     match event:
-        case TaskCompleted() | TimerFired() | SubOrchestrationCompleted():
+        case TaskCompleted() | TimerFired() | SubOrchestrationCompleted() | EntityOperationCompleted():
             return event.no in awaited
-        case TaskFailed() | SubOrchestrationFailed() | ExecutionRewound() | ExecutionTerminated():
+        case TaskFailed() | SubOrchestrationFailed() | EntityOperationFailed() | EntityLockGranted():
+            return False
+        case ExecutionRewound() | ExecutionTerminated():
             return False
         case _:
             return True

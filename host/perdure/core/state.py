@@ -14,7 +14,11 @@ from perdure.core.actions import (
     Awaited,
     ChildTerminated,
     ContinuedAsNew,
+    EntityCalled,
+    EntitySignaled,
     EventSent,
+    LockRequested,
+    LocksReleased,
     OrchestrationCompleted,
     PatchMarked,
     SubOrchestrationScheduled,
@@ -23,18 +27,27 @@ from perdure.core.actions import (
     TimerCreated,
 )
 from perdure.core.history import (
+    EntityLockGranted,
     Event,
     EventRaised,
     ExecutionResumed,
     ExecutionRewound,
     ExecutionSuspended,
-    SubOrchestrationCompleted,
-    SubOrchestrationFailed,
-    TaskCompleted,
-    TaskFailed,
-    TimerFired,
+    Outcome,
     Turn,
 )
+from perdure.core.streams import Flow, Outflows
+
+_OutlivingItsGeneration = (
+    SubOrchestrationScheduled
+    | EventSent
+    | ChildTerminated
+    | EntityCalled
+    | EntitySignaled
+    | LockRequested
+    | LocksReleased
+)
+"""What is to be sent even if its generation has ended. Nothing may be missing in a stream to an entity."""
 
 RECORDS_KEPT_FOR = timedelta(hours=1)
 """How long records of consumed messages outlive their generation (DESIGN.md, section 4, rule 2)."""
@@ -64,6 +77,7 @@ class State:
         carried: Sequence[Turn] = (),
         waiting_events: Sequence[EventRaised] = (),
         suspended: bool = False,
+        flows: Mapping[str, Flow] | None = None,
         turns: Iterable[Turn] = (),
     ) -> None:
         self.generation = generation
@@ -75,6 +89,13 @@ class State:
         """Records of turns of earlier generations: what they consumed and what they still may have to send."""
         self.waiting_events = list(waiting_events)
         """Events that the generation before left unconsumed; the first turn takes them in."""
+        self.began_with = dict(flows or {})
+        """The streams to entities that the generation before has left."""
+        self.outflows = Outflows(flows)
+        self.unreleased: dict[int, LockRequested] = {}
+        """The critical sections, entered or asked for, that have not been left, by the request's number."""
+        self.entered: set[int] = set()
+        """Those of them that have been entered."""
         self.turns: list[Turn] = []
         self._open: dict[int, Awaited] = {}
         self._naming: dict[str, list[Turn]] = defaultdict(list)
@@ -87,31 +108,46 @@ class State:
         for turn in turns:
             self.apply(turn)
 
-    def apply(self, turn: Turn) -> None:
+    def apply(self, turn: Turn) -> None:  # noqa: PLR0912 - a case for each action
         """Add a committed turn of this generation."""
         self.turns.append(turn)
         self._index(turn)
         self.suspended = self.suspended_after(turn.events)
         for event in turn.events:
-            if isinstance(
-                event, TaskCompleted | TaskFailed | TimerFired | SubOrchestrationCompleted | SubOrchestrationFailed
-            ):
+            if isinstance(event, EntityLockGranted):
+                self.entered.add(event.no)
+            if isinstance(event, Outcome):
                 self._open.pop(event.no, None)
             elif isinstance(event, ExecutionRewound):
                 for no in event.renewed:
                     self._open.pop(no, None)
+                    self.unreleased.pop(no, None)
+                self.outflows.clear()
         for action in turn.actions:
             match action:
                 case TaskScheduled() | TimerCreated() | SubOrchestrationScheduled():
                     self._open[action.no] = action
+                case EntityCalled():
+                    self._open[action.no] = action
+                case LockRequested():
+                    self._open[action.no] = self.unreleased[action.no] = action
+                case LocksReleased():
+                    self.unreleased.pop(action.no, None)
                 case TimerCanceled():
                     self._open.pop(action.no, None)
                 case OrchestrationCompleted():
                     self.ended = True
-                case EventSent() | ChildTerminated() | ContinuedAsNew() | PatchMarked():
+                case EventSent() | EntitySignaled() | ChildTerminated() | ContinuedAsNew() | PatchMarked():
                     pass
                 case _:
                     assert_never(action)
+        _note(self.outflows, turn.actions, turn.at)
+
+    def outflows_after(self, actions: Sequence[Action], now: datetime) -> Outflows:
+        """Return the streams to entities as they are once a turn that decides these actions is committed."""
+        outflows = self.outflows.copy()
+        _note(outflows, actions, now)
+        return outflows
 
     def with_history(self, turns: Sequence[Turn]) -> State:
         """Return the state of the same generation with another history; it has not ended."""
@@ -120,6 +156,7 @@ class State:
             carried=self.carried,
             waiting_events=self.waiting_events,
             suspended=self.began_suspended,
+            flows=self.began_with,
             turns=turns,
         )
 
@@ -210,6 +247,23 @@ class State:
             self._naming[message_id].append(turn)
 
 
+def _note(outflows: Outflows, actions: Sequence[Action], at: datetime) -> None:
+    """Take in which messages to entities the actions send."""
+    for action in actions:
+        match action:
+            case EntityCalled():
+                outflows.note(action.entity, action.place, at)
+            case EntitySignaled() if action.due is None:
+                outflows.note(action.entity, action.place, at)
+            case LockRequested():
+                outflows.note(action.entities[0], action.place, at)
+            case LocksReleased():
+                for entity, place in zip(action.entities, action.places, strict=False):
+                    outflows.note(entity, place, at)
+            case _:
+                pass
+
+
 def _record(turn: Turn, *, has_sends: bool) -> Turn:
     """Strip a turn, or a record that was made of one, to what must be known of it once its generation is over."""
     told = EventRaised | ExecutionSuspended | ExecutionResumed | ExecutionRewound
@@ -219,5 +273,5 @@ def _record(turn: Turn, *, has_sends: bool) -> Turn:
     actions: list[Action] = []
     if has_sends:
         consumed = list(dict.fromkeys([*turn.consumed, *turn.anchors]))
-        actions = [a for a in turn.actions if isinstance(a, SubOrchestrationScheduled | EventSent | ChildTerminated)]
+        actions = [action for action in turn.actions if isinstance(action, _OutlivingItsGeneration)]
     return msgspec.structs.replace(turn, events=events, consumed=consumed, actions=actions)

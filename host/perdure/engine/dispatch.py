@@ -49,6 +49,13 @@ class Dispatch:
                 case _:
                     assert_never(item)
 
+    async def start(self, row: Row) -> None:
+        """Queue the start message of an instance whose row has been inserted."""
+        instance = row.instance
+        message_id = start_message_id(instance.execution_id)
+        message = Start(to=instance.instance_id, id=message_id, execution_id=instance.execution_id)
+        await self._mail.send(message, due=instance.start_at)
+
     async def outcome(
         self, instance_id: str, execution: str, completion: Completion, *, delay: float = 0, tries: int = 0
     ) -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from perdure.core.history import Event, EventRaised, SubOrchestrationCompleted, TaskCompleted, Turn
+from perdure.core.history import (
+    EntityOperationCompleted,
+    Event,
+    EventRaised,
+    SubOrchestrationCompleted,
+    TaskCompleted,
+    Turn,
+)
 from perdure.core.replay import Decision, Orchestration
+from perdure.core.streams import Flow
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import Registry
 from perdure.storage.rows import Instance
@@ -24,7 +32,13 @@ class Executor(Protocol):
     """Runs orchestrator functions."""
 
     async def open(
-        self, instance: Instance, execution: str, turns: Sequence[Turn], *, suspended: bool = False
+        self,
+        instance: Instance,
+        execution: str,
+        turns: Sequence[Turn],
+        *,
+        suspended: bool = False,
+        flows: Mapping[str, Flow] | None = None,
     ) -> Execution:
         """Take an instance's orchestrator through its history.
 
@@ -33,6 +47,7 @@ class Executor(Protocol):
             execution: name of the generation.
             turns: the generation's history so far.
             suspended: whether it began in a pause.
+            flows: the streams to entities that it goes on with.
 
         Raises:
             UnknownFunctionError: there is no such function.
@@ -48,17 +63,28 @@ class InProcessExecutor:
         self._payloads = payloads
 
     async def open(
-        self, instance: Instance, execution: str, turns: Sequence[Turn], *, suspended: bool = False
+        self,
+        instance: Instance,
+        execution: str,
+        turns: Sequence[Turn],
+        *,
+        suspended: bool = False,
+        flows: Mapping[str, Flow] | None = None,
     ) -> Execution:
         """See `Executor`."""
-        orchestration = orchestration_of(self._registry, instance, execution, suspended=suspended)
+        orchestration = orchestration_of(self._registry, instance, execution, suspended=suspended, flows=flows)
         opened = _InProcess(orchestration, self._payloads, instance)
         await opened.replay(turns)
         return opened
 
 
 def orchestration_of(
-    registry: Registry, instance: Instance, execution: str, *, suspended: bool = False
+    registry: Registry,
+    instance: Instance,
+    execution: str,
+    *,
+    suspended: bool = False,
+    flows: Mapping[str, Flow] | None = None,
 ) -> Orchestration:
     """Return an instance's orchestration before its first turn; arguments and errors as `Executor.open`."""
     return Orchestration(
@@ -72,6 +98,7 @@ def orchestration_of(
         suspended=suspended,
         input_type=registry.orchestrators.hints(instance.name).input,
         types=registry,
+        flows=flows,
     )
 
 
@@ -104,7 +131,7 @@ class _InProcess:
 def datum_of(event: Event) -> str | None:
     """Return the datum that an event brings, if it brings one."""
     match event:
-        case TaskCompleted() | SubOrchestrationCompleted():
+        case TaskCompleted() | SubOrchestrationCompleted() | EntityOperationCompleted():
             return event.result
         case EventRaised():
             return event.data

@@ -1,20 +1,18 @@
-"""The messages in a session's hands: those that wait, those of the step that is being made, and those that are held.
-
-Held messages have been consumed and not yet acknowledged. While anything runs in place, one of them is the anchor:
-should this process die it comes again, and whoever receives it runs that again (DESIGN.md, section 6).
+"""The messages in the hands of an orchestration's session. While anything runs in place, one that is held is the
+anchor: should this process die it comes again, and whoever receives it runs that again (DESIGN.md, section 6).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from perdure.core.messages import Rewind
 from perdure.engine.delivery import AnchorLost, Inbound
+from perdure.engine.hand import Hand
 from perdure.engine.journal import Journal
 
 
-class InHand:
-    """Keeps them for one session.
+class InHand(Hand):
+    """Keeps them, and gives up those that another session takes over.
 
     Args:
         nonce: the session's.
@@ -22,75 +20,17 @@ class InHand:
     """
 
     def __init__(self, nonce: str, journal: Journal) -> None:
+        super().__init__()
         self._nonce = nonce
         self._journal = journal
-        self.waiting: list[Inbound] = []
-        self.batch: list[Inbound] = []
-        """Of the step that is being made."""
-        self.held: list[Inbound] = []
-
-    @property
-    def _all(self) -> list[Inbound]:
-        return [*self.waiting, *self.batch, *self.held]
-
-    def receive(self, inbound: Inbound) -> bool:
-        """Take a message; False if it is one that is here already, and brings its newest receipt (trap e)."""
-        for mine in self._all:
-            if mine.delivery.message_id == inbound.delivery.message_id and not mine.delivery.is_settled:
-                mine.renew(inbound)
-                return False
-        self.waiting.append(inbound)
-        return True
-
-    def take_batch(self) -> list[Inbound]:
-        """Take the messages that wait, up to one that has come before: that one alone, since it may be why. A rewind is
-        taken alone, too: what comes after it is to be judged by what it brings about.
-        """
-        batch: list[Inbound] = []
-        for inbound in self.waiting:
-            if inbound.delivery.dequeue_count > 1 or isinstance(inbound.message, Rewind):
-                batch = batch or [inbound]
-                break
-            batch.append(inbound)
-        self.waiting = self.waiting[len(batch) :]
-        self.batch = batch
-        return batch
-
-    def put_back(self, messages: Sequence[Inbound]) -> None:
-        """Have messages of the batch wait for the next step; the batch is done with."""
-        self.waiting = [*messages, *self.waiting]
-        self.batch = []
-
-    def give_back_batch(self, error: BaseException) -> None:
-        """Let the messages of the batch, and no others, be delivered again."""
-        for inbound in self.batch:
-            inbound.delivery.give_back(error)
-        self.batch = []
-
-    def give_back_all(self, error: BaseException) -> None:
-        """Let all messages be delivered again."""
-        for inbound in self._all:
-            inbound.delivery.give_back(error)
-        self.waiting, self.batch, self.held = [], [], []
 
     def hold(self, consumed: Sequence[Inbound]) -> None:
         """Hold messages that a commit has consumed or taken over, unless another session has been faster."""
         self.held = [each for each in self.held if each not in consumed] + self._still_mine(consumed)
 
-    def let_go(self, messages: Sequence[Inbound]) -> None:
-        """Acknowledge these, held or not."""
-        for inbound in messages:
-            inbound.delivery.acknowledge()
-        self.held = [inbound for inbound in self.held if inbound not in messages]
-
     def look_again(self) -> None:
         """The row has been read anew: let go of held messages that another session has taken over."""
         self.held = self._still_mine(self.held)
-
-    def release(self, *, keep: int) -> None:
-        """Rule 2: everything is committed and sent. Acknowledge what is held, but for the newest messages to keep."""
-        while len(self.held) > keep:
-            self.held.pop(0).delivery.acknowledge()
 
     def _still_mine(self, messages: Sequence[Inbound]) -> list[Inbound]:
         """Return those that this session was the last to consume or take over; let go of the others."""

@@ -26,6 +26,7 @@ from perdure.core.history import EventRaised, Turn
 from perdure.core.outbox import Sender, execution_of
 from perdure.core.state import Parent, State
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
+from perdure.core.streams import Flow
 from perdure.engine.delivery import ticket
 from perdure.engine.settings import EngineSettings
 from perdure.storage.protocol import PayloadMissing, Storage
@@ -52,6 +53,8 @@ class Generation(msgspec.Struct, kw_only=True):
     carried: list[Turn]
     waiting_events: list[EventRaised]
     suspended: bool
+    flows: dict[str, Flow]
+    """The streams to entities that it goes on with."""
     ending: Turn
     """The last turn of the generation before."""
 
@@ -130,6 +133,7 @@ class Journal:
             carried=head.carried,
             waiting_events=head.waiting_events,
             suspended=head.suspended,
+            flows=head.flows,
             turns=turns,
         )
         self.row = row
@@ -235,7 +239,7 @@ class Journal:
             await self._storage.put_segment(self.instance_id, name, encode_turns(added))
             segments[name], tail = added, []
         parent = self.sender.parent if change.parent is None else change.parent
-        head = Head(parent, state.carried, state.waiting_events, state.began_suspended)
+        head = Head(parent, state.carried, state.waiting_events, state.began_suspended, state.began_with)
         written = await self._written_head(head, instance.generation, change.commit)
         await self._replace(Row(instance=instance, head=written, segments=list(segments), tail=tail, etag=row.etag))
         self._segments = segments
@@ -245,6 +249,7 @@ class Journal:
             carried=state.carried,
             waiting_events=state.waiting_events,
             suspended=state.began_suspended,
+            flows=state.began_with,
             turns=turns,
         )
 
@@ -275,7 +280,7 @@ class Journal:
         )
         parent = self.sender.parent if change.parent is None else change.parent
         head = await self._written_head(
-            Head(parent, generation.carried, generation.waiting_events, generation.suspended),
+            Head(parent, generation.carried, generation.waiting_events, generation.suspended, generation.flows),
             instance.generation,
             change.commit,
         )
@@ -295,6 +300,7 @@ class Journal:
             carried=generation.carried,
             waiting_events=generation.waiting_events,
             suspended=generation.suspended,
+            flows=generation.flows,
         )
 
     async def _replace(self, row: Row) -> None:

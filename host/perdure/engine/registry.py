@@ -1,4 +1,4 @@
-"""The functions that an app has: orchestrators and activities by name."""
+"""The functions that an app has: orchestrators, activities and entities by name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from perdure.core.entities.performing import EntityDefinition
 from perdure.core.hints import Hints, activity_hints, orchestrator_hints
 from perdure.core.replay import OrchestratorFunction
 from perdure.errors import PerdureError, UnknownFunctionError
@@ -105,6 +106,10 @@ class _Named(Generic[F]):
             raise UnknownFunctionError(f"no {self._kind} function is named '{name}'; this app has: {known}")
         return function
 
+    def written(self, name: str) -> str:
+        """Return the name as it was registered; as it is given, if there is no such function."""
+        return self._folded.get(name.casefold(), name)
+
     def hints(self, name: str) -> Hints:
         """Return the types that the function of this name declares; none if there is no such function."""
         return self._hints.get(name) or self._hints.get(self._folded.get(name.casefold(), "")) or Hints()
@@ -125,11 +130,15 @@ class Registry:
         self.orchestrators: _Named[OrchestratorFunction] = _Named("orchestrator", orchestrator_hints)
         self.activities: _Named[ActivityFunction] = _Named("activity", lambda function, _: activity_hints(function))
 
+        self.entities: _Named[EntityDefinition] = _Named("entity", lambda definition, _: definition.hints(""))
+
     def copy(self) -> Registry:
         """Return a registry of its own with the same functions, what is built in left out."""
         other = Registry()
         for name, function in self.orchestrators.all.items():
             other.orchestrators.add(name, function, self.orchestrators.hints(name).input)
+        for name, entity in self.entities.all.items():
+            other.entities.add(name, entity)
         for name, activity in self.activities.all.items():
             if not name.startswith(BUILT_IN):
                 other.activities.add(name, activity)
@@ -142,3 +151,7 @@ class Registry:
     def orchestrator(self, name: str) -> Hints:
         """Return the types that an orchestrator declares."""
         return self.orchestrators.hints(name)
+
+    def entity_operation(self, name: str, operation: str) -> Hints:
+        """Return the types that an operation of an entity declares."""
+        return self.entities.get(name).hints(operation) if name in self.entities else Hints()

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from perdure.engine.activities import ActivityRunner
 from perdure.engine.clock import Clock, NewId
 from perdure.engine.dispatch import Dispatch
+from perdure.engine.entities.performer import EntityPerformer
 from perdure.engine.executor import Executor
 from perdure.engine.mail import Mail
 from perdure.engine.payloads import PayloadDesk
+from perdure.engine.registry import Registry
 from perdure.engine.settings import EngineSettings
 from perdure.engine.starting import Starting
 from perdure.storage.protocol import Storage
@@ -32,3 +34,7 @@ class Services:
     runner: ActivityRunner
     turn_slots: asyncio.Semaphore
     """Bounds the turns that are run and committed at once."""
+    registry: Registry
+    performer: EntityPerformer
+    entity_slots: asyncio.Semaphore
+    """Bounds the entities that perform operations at once."""

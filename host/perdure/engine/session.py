@@ -12,7 +12,6 @@ Only a message acknowledged too early would be lost, so the lines that acknowled
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
@@ -28,14 +27,16 @@ from perdure.engine.blocking import Blocking, Refusal
 from perdure.engine.delivery import Inbound
 from perdure.engine.executor import Execution
 from perdure.engine.garbage import garbage_of
+from perdure.engine.hand import Hand
 from perdure.engine.in_hand import InHand
 from perdure.engine.in_place import InPlace
 from perdure.engine.journal import Change, Columns, Journal
 from perdure.engine.services import Services
+from perdure.engine.session_loop import SessionLoop
 from perdure.engine.settling import Settling, judged_of
 from perdure.engine.turns import Making, TurnMaker, take_over_record
 from perdure.errors import NonDeterminismError, UnknownFunctionError, VersionMismatchError
-from perdure.storage.protocol import Conflict, PayloadMissing, StorageUnavailable
+from perdure.storage.protocol import Conflict, PayloadMissing
 from perdure.storage.rows import Instance, Row
 
 _log = logging.getLogger("perdure.sessions")
@@ -43,40 +44,20 @@ _log = logging.getLogger("perdure.sessions")
 Outcomes = list[tuple[str, Completion]]
 
 
-class Session:
-    """Moves one instance on. Methods other than `offer` are its own.
-
-    Args:
-        services: what the sessions of a worker share.
-        instance_id: the instance.
-        closed: called when the session can't go on and must be forgotten.
-    """
+class Session(SessionLoop):
+    """Moves one orchestration on. Arguments as for `SessionLoop`."""
 
     def __init__(self, services: Services, instance_id: str, closed: Callable[[Session], None]) -> None:
-        self.instance_id = instance_id
-        self.nonce = services.new_id()
-        self._services = services
-        self._closed = closed
+        super().__init__(services, instance_id, closed, services.turn_slots)
         self._journal = Journal(services.storage, instance_id, services.settings)
         self._maker = TurnMaker(services)
         self._blocking = Blocking(services)
         self._in_place = InPlace(instance_id, services.runner, services.clock, self._wake)
         self._execution: Execution | None = None
-        self._loaded = False
         self._in_hand = InHand(self.nonce, self._journal)
         self._settling = Settling(services, self._journal)
         self._outcomes: Outcomes = []
         """Taken from what ran in place, in the step that is being made."""
-        self._wrote = False
-        """Whether that step has committed something."""
-        self._task: asyncio.Task[None] | None = None
-
-    # ---- from outside ----------------------------------------------------------------------------------------------
-
-    def offer(self, inbound: Inbound) -> None:
-        """Hand over a message."""
-        if self._in_hand.receive(inbound):
-            self._wake()
 
     def adopt_new(self, row: Row, fresh_at: int) -> None:
         """Spare the first read: this process has just inserted the row. Ignored if the session has one."""
@@ -84,55 +65,25 @@ class Session:
             self._journal.adopt_new(row, fresh_at)
             self._loaded = True
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is lost when the session is forgotten."""
-        return self._task is None and not (self._in_hand.waiting or self._in_hand.held or self._in_place.busy)
-
-    def abandon(self, error: BaseException) -> None:
-        """Give everything back: whoever receives the messages next goes on from what is durable."""
-        self._in_place.abandon()
-        self._in_hand.give_back_all(error)
-        if self._task is not None and self._task is not asyncio.current_task():
-            self._task.cancel()
-        self._closed(self)
-
     # ---- the loop --------------------------------------------------------------------------------------------------
 
-    def _wake(self) -> None:
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
+    @property
+    def _hand(self) -> Hand:
+        return self._in_hand
 
-    async def _run(self) -> None:
-        try:
-            while self._in_hand.waiting or self._in_place.has_outcomes or self._must_begin:
-                async with self._services.turn_slots:
-                    await self._guarded_step()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the messages must come again
-            _log.warning("instance '%s' will be tried again: %s", self.instance_id, error, exc_info=error)
-            self.abandon(error)
-        except asyncio.CancelledError as error:
-            self.abandon(error)
-            raise
-        finally:
-            self._task = None
+    @property
+    def _has_work(self) -> bool:
+        return bool(self._in_hand.waiting) or self._in_place.has_outcomes or self._must_begin
 
-    async def _guarded_step(self) -> None:
-        """Make a step. If its messages can't be taken in, give back these alone: what runs in place and its anchor
-        have no part in it. Once something is committed its sends are due, and only a new session may send them again.
-        """
-        self._wrote = False
-        try:
-            await self._step()
-        except StorageUnavailable:
-            raise
-        except Exception as error:
-            if self._wrote or not self._in_hand.batch:
-                raise
-            _log.warning("instance '%s': messages will come again: %s", self.instance_id, error, exc_info=error)
-            self._in_hand.give_back_batch(error)
-            self._in_place.put_back(self._outcomes)
-            self._loaded = False
+    @property
+    def _runs_something(self) -> bool:
+        return self._in_place.busy
+
+    def _stop_running(self) -> None:
+        self._in_place.abandon()
+
+    def _undo_step(self) -> None:
+        self._in_place.put_back(self._outcomes)
 
     @property
     def _must_begin(self) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from perdure.core.entity_id import is_entity_id
+from perdure.engine.entities.session import EntitySession
 from perdure.engine.services import Services
 from perdure.engine.session import Session
 
@@ -13,14 +15,15 @@ class Sessions:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._sessions: OrderedDict[str, Session | EntitySession] = OrderedDict()
 
-    def of(self, instance_id: str) -> Session:
+    def of(self, instance_id: str) -> Session | EntitySession:
         """Return the instance's session in this worker."""
         session = self._sessions.get(instance_id)
         if session is None:
             self._shrink()
-            session = self._sessions[instance_id] = Session(self._services, instance_id, self._forget)
+            made = EntitySession if is_entity_id(instance_id) else Session
+            session = self._sessions[instance_id] = made(self._services, instance_id, self._forget)
         self._sessions.move_to_end(instance_id)
         return session
 
@@ -34,7 +37,7 @@ class Sessions:
         for session in list(self._sessions.values()):
             session.abandon(error)
 
-    def _forget(self, session: Session) -> None:
+    def _forget(self, session: Session | EntitySession) -> None:
         if self._sessions.get(session.instance_id) is session:
             del self._sessions[session.instance_id]
 

@@ -19,6 +19,13 @@ class EngineSettings:
     """Activities running at once in this worker."""
     max_concurrent_orchestrators: int = 10 * _CORES
     """Orchestration turns being run and committed at once in this worker."""
+    max_concurrent_entities: int = 10 * _CORES
+    """Entities performing operations at once in this worker."""
+    entity_batch: int = 500
+    """Most operations of an entity that share a commit."""
+    reorder_window: timedelta = timedelta(minutes=15)
+    """How long what an orchestration or entity has sent to an entity waits for what it has sent before that. More than
+    what a message stays hidden for when its worker dies: 10 minutes under Functions."""
     cached_sessions: int = 1_000
     """Idle instances kept in memory, suspended where they wait."""
     invisibility: float = 60.0

@@ -13,11 +13,14 @@ from msgspec import UNSET
 from perdure.core.actions import (
     Action,
     ContinuedAsNew,
+    EntityCalled,
+    EntitySignaled,
     EventSent,
     OrchestrationCompleted,
     SubOrchestrationScheduled,
     TaskScheduled,
 )
+from perdure.core.critical_sections import with_releases
 from perdure.core.data import to_json
 from perdure.core.failure import failure_of
 from perdure.core.history import Event, ExecutionStarted, Turn
@@ -99,7 +102,7 @@ class TurnMaker:
         if execution is None:
             execution = await self._open(journal.instance, journal.execution, journal.state)
         decision = await self._advance(journal.instance_id, execution, now, events)
-        turn = await self._record(journal.instance_id, journal.state.generation, events, decision, making)
+        turn = await self._record(journal.instance, journal.state, events, decision, making)
         change = _change(journal.instance, journal.state, turn, decision, now)
         if change.generation is not None:
             return await self._next_generation(journal, turn, change, making)
@@ -113,7 +116,7 @@ class TurnMaker:
         execution = await self._open(journal.instance, journal.execution, state)
         decision = await self._advance(journal.instance_id, execution, now, past.events)
         making = msgspec.structs.replace(making, consumed=[*past.consumed, *making.consumed])
-        turn = await self._record(journal.instance_id, state.generation, past.events, decision, making)
+        turn = await self._record(journal.instance, state, past.events, decision, making)
         change = _change(journal.instance, state, turn, decision, now)
         columns = change.columns
         if columns.status not in ENDED:
@@ -131,7 +134,9 @@ class TurnMaker:
                 f"{_shown(instance.version)}, but this worker has {_shown(settings.default_version)} and runs "
                 f"{_RUNS[settings.version_match]} only. Deploy a worker that runs it."
             )
-        return await self._services.executor.open(instance, execution, state.turns, suspended=state.began_suspended)
+        return await self._services.executor.open(
+            instance, execution, state.turns, suspended=state.began_suspended, flows=state.began_with
+        )
 
     def _may_run(self, instance: Instance) -> bool:
         settings = self._services.settings
@@ -148,7 +153,7 @@ class TurnMaker:
     async def _end(self, journal: Journal, events: Sequence[Event], making: Making, actions: list[Action]) -> Made:
         now = self._services.clock.now()
         decision = Decision(at=now, actions=actions, custom_status=UNSET, unconsumed=[])
-        turn = await self._record(journal.instance_id, journal.state.generation, events, decision, making)
+        turn = await self._record(journal.instance, journal.state, events, decision, making)
         return Made(_change(journal.instance, journal.state, turn, decision, now), [turn], None)
 
     async def _advance(
@@ -161,9 +166,10 @@ class TurnMaker:
         return msgspec.structs.replace(decision, custom_status=status)
 
     async def _record(
-        self, instance_id: str, generation: int, events: Sequence[Event], decision: Decision, making: Making
+        self, instance: Instance, state: State, events: Sequence[Event], decision: Decision, making: Making
     ) -> Turn:
         services = self._services
+        execution = execution_of(instance.execution_id, state.generation)
         situation = Situation(
             now=services.clock.now(),
             anchor_age=making.anchor_age,
@@ -172,12 +178,13 @@ class TurnMaker:
             short_timer=services.settings.short_timer,
             knows=services.runner.knows,
         )
-        asked = [self._with_version(action) for action in decision.actions]
-        actions = place(await _offloaded(services.payloads, instance_id, asked), situation)
+        decided = with_releases(decision.actions, events, state, decision.at, execution)
+        asked = [self._with_version(action) for action in decided]
+        actions = place(await _offloaded(services.payloads, instance.instance_id, asked), situation)
         return Turn(
             commit=making.commit,
             session=making.session,
-            generation=generation,
+            generation=state.generation,
             at=decision.at,
             consumed=making.consumed,
             anchors=making.anchors,
@@ -209,14 +216,15 @@ class TurnMaker:
         )
         if not self._may_run(instance):
             return unstarted
-        execution = await self._open(instance, execution_of(instance.execution_id, generation), State())
+        state = State(generation=generation, flows=change.generation.flows)
+        execution = await self._open(instance, execution_of(instance.execution_id, generation), state)
         events: list[Event] = [ExecutionStarted(), *change.generation.waiting_events]
         decision = await self._advance(journal.instance_id, execution, ending.at, events)
         if any(isinstance(action, ContinuedAsNew) for action in decision.actions):
             return unstarted
         anchors = list(dict.fromkeys([*making.consumed, *making.anchors]))
         second = msgspec.structs.replace(making, consumed=[], anchors=anchors)
-        turn = await self._record(instance.instance_id, generation, events, decision, second)
+        turn = await self._record(instance, state, events, decision, second)
         columns = _columns(turn, decision, self._services.clock.now())
         if columns.custom_status is UNSET:
             columns.custom_status = change.columns.custom_status
@@ -282,6 +290,7 @@ def _change(instance: Instance, state: State, turn: Turn, decision: Decision, no
         carried=state.records(turn, now),
         waiting_events=decision.unconsumed if last.save_events else [],
         suspended=suspended,
+        flows=state.outflows_after(turn.actions, turn.at).recent(turn.at),
         ending=turn,
     )
     return Change(commit=turn.commit, turn=None, columns=columns, generation=generation)
@@ -298,6 +307,8 @@ async def _offloaded(payloads: PayloadDesk, owner: str, actions: Sequence[Action
                 payload_id = start_input_id(action.execution_id)
                 datum = await payloads.offload(action.instance_id, action.input, payload_id)
                 light.append(msgspec.structs.replace(action, input=datum))
+            case EntitySignaled() | EntityCalled():
+                light.append(msgspec.structs.replace(action, input=await payloads.offload(action.entity, action.input)))
             case EventSent():
                 datum = await payloads.offload(action.instance_id, action.data)
                 light.append(msgspec.structs.replace(action, data=datum))

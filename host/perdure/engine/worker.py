@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 import msgspec
 
 from perdure.core.codec import encode_message
+from perdure.core.entity_id import is_entity_id
 from perdure.core.messages import ControlMessage, Overflow, Start, WorkItem
 from perdure.core.outbox import start_message_id
 from perdure.core.status import ENDED
@@ -16,6 +17,8 @@ from perdure.engine.activities import ActivityRunner
 from perdure.engine.clock import Clock, NewId, SystemClock, new_id
 from perdure.engine.delivery import Delivery, Inbound, WorkerStopped, ticket
 from perdure.engine.dispatch import Dispatch
+from perdure.engine.entities.journal import EntityJournal
+from perdure.engine.entities.performer import EntityPerformer
 from perdure.engine.executor import InProcessExecutor
 from perdure.engine.hub import HubQueues
 from perdure.engine.journal import Journal
@@ -23,6 +26,7 @@ from perdure.engine.mail import Mail
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import Registry
 from perdure.engine.services import Services
+from perdure.engine.session import Session
 from perdure.engine.sessions import Sessions
 from perdure.engine.settings import EngineSettings
 from perdure.engine.starting import Starting
@@ -72,6 +76,7 @@ class Worker:
         runner = ActivityRunner(registry, self.payloads, self.settings.max_concurrent_activities)
         dispatch = self.dispatch = Dispatch(storage, self.settings, self.mail, self.payloads, self.starting)
         self._runner = runner
+        self._performer = EntityPerformer(self.settings.max_concurrent_entities, new_id)
         self._sessions = Sessions(
             Services(
                 storage=storage,
@@ -85,6 +90,9 @@ class Worker:
                 executor=InProcessExecutor(registry, self.payloads),
                 runner=runner,
                 turn_slots=asyncio.Semaphore(self.settings.max_concurrent_orchestrators),
+                registry=registry,
+                performer=self._performer,
+                entity_slots=asyncio.Semaphore(self.settings.max_concurrent_entities),
             )
         )
         self._work = WorkDesk(storage, self.settings, runner, dispatch)
@@ -180,7 +188,9 @@ class Worker:
         delay = self.settings.safety_net_delay
         sent = await self.mail.send(message, delay=delay)
         if row.etag:
-            self._sessions.of(instance.instance_id).adopt_new(row, fresh_at)
+            session = self._sessions.of(instance.instance_id)
+            if isinstance(session, Session):
+                session.adopt_new(row, fresh_at)
         queue = self.mail.queue_of(message)
         hold = Hold(self.storage, queue, sent.message_id, sent.receipt, invisibility=delay)
         task = asyncio.create_task(tend(hold, lambda: self._offer(message, Delivery(sent.message_id))))
@@ -204,6 +214,7 @@ class Worker:
         if self._eager:
             await asyncio.wait(self._eager)
         self._runner.close()
+        self._performer.close()
 
     # ---- its own -------------------------------------------------------------------------------------------
 
@@ -241,15 +252,25 @@ class Worker:
         return message
 
     async def _answers_for_something(self, message: ControlMessage) -> bool:
-        """Whether a turn has consumed the message, so that nothing of it is left but what it anchors."""
+        """Whether a turn has consumed the message, so that nothing of it is left but what it anchors; or whether it is
+        for an entity, which tells whoever waits for the operation.
+        """
+        if is_entity_id(message.to):
+            return await self._is_readable(EntityJournal(self.storage, message.to, self.settings), message.to)
         journal = Journal(self.storage, message.to, self.settings)
-        try:
-            await journal.load()
-        except (DataError, PayloadMissing) as error:
-            _log.error("instance '%s' can't be read: %s", message.to, error)
+        if not await self._is_readable(journal, message.to):
             return False
         state = journal.state
         return journal.row is not None and state.knows(message.id) and (state.ended or state.started)
+
+    @staticmethod
+    async def _is_readable(journal: Journal | EntityJournal, instance_id: str) -> bool:
+        try:
+            await journal.load()
+        except (DataError, PayloadMissing) as error:
+            _log.error("instance '%s' can't be read: %s", instance_id, error)
+            return False
+        return True
 
     async def _explain(self, instance_id: str, reason: str) -> None:
         """Write into the instance's row why it makes no progress."""

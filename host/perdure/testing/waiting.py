@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perdure.core.actions import Awaited, SubOrchestrationScheduled, TaskScheduled
+from perdure.core.actions import Awaited, EntityCalled, LockRequested, SubOrchestrationScheduled, TaskScheduled
 from perdure.core.state import State
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
 from perdure.engine.registry import Registry
@@ -55,5 +55,9 @@ def _told(action: Awaited) -> str:
             return f"activity '{action.name}', which does not end"
         case SubOrchestrationScheduled():
             return f"its sub-orchestration '{action.name}' ('{action.instance_id}')"
+        case EntityCalled():
+            return f"operation '{action.operation}' of entity '{action.entity}'"
+        case LockRequested():
+            return f"a lock of {', '.join(action.entities)}"
         case _:
             return f"a timer that is due at {action.fire_at.isoformat()}"

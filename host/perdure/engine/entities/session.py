@@ -1,0 +1,182 @@
+"""The session of an entity: it takes messages in, performs operations, commits, sends, acknowledges.
+
+What happens if the process dies between any two lines of a step: before the commit nothing has happened but what the
+operations did outside, and all messages come again; after it the messages come again, are known, and whoever receives
+one sends again what the row says that commits have sent. While something is left in the queue that could be carried
+out, a message is held: it comes again too, and whoever receives it goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from perdure.core.data import payload_of
+from perdure.core.entities.admission import Admission
+from perdure.core.entities.agenda import can_go_on
+from perdure.core.failure import Failure
+from perdure.core.intake import Verdict
+from perdure.engine.blocking import delay_after
+from perdure.engine.deleting import delete_instance
+from perdure.engine.delivery import Inbound
+from perdure.engine.entities.dispatch import EntityDispatch
+from perdure.engine.entities.journal import EntityJournal
+from perdure.engine.entities.turn import EntityTurnMaker, Made
+from perdure.engine.hand import Hand
+from perdure.engine.services import Services
+from perdure.engine.session_loop import SessionLoop
+from perdure.storage.protocol import Conflict
+
+_log = logging.getLogger("perdure.entities")
+
+Judged = Sequence[tuple[Inbound, Verdict]]
+
+
+class EntitySession(SessionLoop):
+    """Moves one entity on. Arguments as for `SessionLoop`."""
+
+    def __init__(self, services: Services, instance_id: str, closed: Callable[[EntitySession], None]) -> None:
+        super().__init__(services, instance_id, closed, services.entity_slots)
+        self._journal = EntityJournal(services.storage, instance_id, services.settings)
+        self._maker = EntityTurnMaker(services, instance_id, self._journal, self.nonce)
+        self._dispatch = EntityDispatch(services.storage, services.mail, services.starting, services.dispatch)
+        self._messages = Hand()
+        self._settled: set[str] = set()
+        """Commits of other sessions whose sends this session has sent again."""
+
+    @property
+    def _hand(self) -> Hand:
+        return self._messages
+
+    @property
+    def _has_work(self) -> bool:
+        return bool(self._messages.waiting) or (bool(self._messages.held) and can_go_on(self._journal.record()))
+
+    def _stop_running(self) -> None:
+        """Nothing runs beside the loop."""
+
+    def _undo_step(self) -> None:
+        """A step takes nothing but messages."""
+
+    async def _step(self) -> None:
+        if not self._loaded:
+            await self._journal.load()
+            self._loaded = True
+        batch = self._messages.take_batch(self._services.settings.entity_batch)
+        if await self._wait_for_deployment(batch):
+            return
+        services, journal = self._services, self._journal
+        now = services.clock.now()
+        record = journal.record()
+        admission = Admission(record, now, services.settings.reorder_window)
+        judged = [(inbound, admission.judge(inbound.message)) for inbound in batch]
+        if any(_needs_fresh_state(*each) and each[0].arrived > journal.fresh_at for each in judged):
+            self._messages.put_back(batch)
+            await journal.load()
+            return
+        admission.finish()
+        if any(verdict is Verdict.KNOWN and not inbound.is_mere_copy for inbound, verdict in judged):
+            await self._send_again()
+        news = [inbound for inbound, verdict in judged if verdict is Verdict.CONSUME]
+        if news or can_go_on(record):
+            made = await self._maker.make(record, now, settled=self._settled, unfit=self._unfit(batch))
+            if not await self._commit(made):
+                self._messages.put_back(batch)
+                return
+        elif self._maker.is_removable(record, now) and journal.row is not None:
+            await delete_instance(services.storage, journal.row)
+            self._loaded = False
+        await self._settle(judged, admission)
+
+    async def _commit(self, made: Made) -> bool:
+        """Commit a turn and send what it sends. False if the race was lost: nothing has happened then.
+
+        A lost answer shows as a lost race, though the row bears our commit or, if it has moved on, remembers it
+        (trap c); one that sent nothing need not be remembered.
+        """
+        services, journal = self._services, self._journal
+        segments: list[str] = []
+        try:
+            segments = await journal.commit(made.change)
+        except Conflict:
+            await journal.load()
+            if not self._is_ours(made):
+                for owner, payload_id in made.written:
+                    await services.storage.delete_payloads(owner, [payload_id])
+                return False
+        self._wrote = True
+        self._settled.clear()
+        await self._dispatch.send(made.sends, self.instance_id, services.settings.default_version)
+        if made.garbage:
+            await services.storage.delete_payloads(self.instance_id, made.garbage)
+        if segments:
+            await services.storage.delete_segments(self.instance_id, segments)
+        return True
+
+    def _is_ours(self, made: Made) -> bool:
+        row, commit = self._journal.row, made.change.commit
+        if row is None:
+            return False
+        return row.instance.commit == commit or any(sent.commit == commit for sent in self._journal.record().sent)
+
+    async def _send_again(self) -> None:
+        """A message has come again: the session that took it in may have died with sends left."""
+        for sent in self._journal.record().sent:
+            if sent.session != self.nonce and sent.commit not in self._settled:
+                await self._dispatch.send(sent.sends, self.instance_id, self._services.settings.default_version)
+                self._settled.add(sent.commit)
+
+    async def _settle(self, judged: Judged, admission: Admission) -> None:
+        """Acknowledge what has been dealt with, but for the newest message while something is left to be done."""
+        for inbound, verdict in judged:
+            if verdict is Verdict.EARLY:
+                await self._services.mail.send(inbound.message, due=admission.due[inbound.message.id])
+            elif verdict is Verdict.IRRELEVANT:
+                await self._drop(inbound)
+        self._messages.put_back([])
+        done = [inbound for inbound, verdict in judged if verdict in (Verdict.CONSUME, Verdict.KNOWN)]
+        self._messages.let_go([inbound for inbound, _ in judged if inbound not in done])
+        self._messages.held += done
+        self._messages.release(keep=1 if can_go_on(self._journal.record()) else 0)
+
+    async def _drop(self, inbound: Inbound) -> None:
+        message = inbound.message
+        _log.warning("entity '%s' drops a message that means nothing to it: '%s'", self.instance_id, message.id)
+        payload_id = payload_of(getattr(message, "input", None) or getattr(message, "data", None))
+        if payload_id is not None:
+            await self._services.storage.delete_payloads(self.instance_id, [payload_id])
+
+    async def _wait_for_deployment(self, batch: Sequence[Inbound]) -> bool:
+        """If the app has no such entity, put messages back for a while: a deployment may bring it."""
+        services = self._services
+        if self._maker.name in services.registry.entities:
+            return False
+        patient = [each for each in batch if each.message.tries < services.settings.unknown_function_tries]
+        if not patient or len(patient) < len(batch) or any(each.poisoned for each in batch):
+            return False
+        for inbound in patient:
+            message = inbound.message
+            delay = delay_after(message.tries, services.settings)
+            await services.mail.send(msgspec.structs.replace(message, tries=message.tries + 1), delay=delay)
+        _log.warning("entity '%s' is not in this app: %d messages are put back", self.instance_id, len(patient))
+        self._messages.put_back([])
+        self._messages.let_go(patient)
+        return True
+
+    def _unfit(self, batch: Sequence[Inbound]) -> Failure | None:
+        """Rule 6: an operation whose message has used up its deliveries probably ends its process."""
+        if not any(inbound.poisoned for inbound in batch):
+            return None
+        deliveries = self._services.settings.max_deliveries
+        return Failure(
+            "OperationLostError",
+            f"the operation was begun {deliveries} times and never came to an end: it probably ends its process (out "
+            f"of memory, a crash in native code, a time-out of the host). The host's log says more.",
+        )
+
+
+def _needs_fresh_state(inbound: Inbound, verdict: Verdict) -> bool:
+    """Whether the verdict is to be believed only on state read after the message came."""
+    return verdict is Verdict.IRRELEVANT or (verdict is Verdict.KNOWN and not inbound.is_mere_copy)

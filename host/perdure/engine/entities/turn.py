@@ -1,0 +1,234 @@
+"""A turn of an entity: operations are performed, and a commit is made of what comes of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from perdure.core.data import payload_of
+from perdure.core.entities.admission import REMEMBERED, due_for_patience
+from perdure.core.entities.agenda import Agenda
+from perdure.core.entities.effects import OrchestrationBegun, SignalSent
+from perdure.core.entities.performing import EntityDefinition, Outcome
+from perdure.core.entities.record import Answer, Begin, Record, Send, Sent
+from perdure.core.entity_id import EntityId
+from perdure.core.failure import Failure, failure_of
+from perdure.core.messages import Completion, Operate, Wake
+from perdure.core.streams import Place
+from perdure.engine.deleting import start_input_id
+from perdure.engine.entities.journal import EntityChange, EntityJournal
+from perdure.engine.entities.performer import Job
+from perdure.engine.services import Services
+from perdure.errors import UnknownFunctionError
+from perdure.storage.protocol import PayloadMissing
+
+_log = logging.getLogger("perdure.entities")
+_SLACK = timedelta(seconds=1)
+_SENDS_KEPT_FOR = timedelta(hours=1)
+
+
+class Made(msgspec.Struct):
+    """A turn ready to be committed."""
+
+    change: EntityChange
+    sends: list[Send]
+    written: list[tuple[str, str]]
+    """Payloads, each with its owner, that were stored for it: garbage if the race is lost."""
+    garbage: list[str]
+    """Payloads of the entity's that nothing refers to once it is committed."""
+
+
+class EntityTurnMaker:
+    """Makes the turns of one entity.
+
+    Args:
+        services: what the sessions of a worker share.
+        instance_id: the entity.
+        journal: its row.
+        session: nonce of the session.
+    """
+
+    def __init__(self, services: Services, instance_id: str, journal: EntityJournal, session: str) -> None:
+        self._services = services
+        self._instance_id = instance_id
+        self._journal = journal
+        self._session = session
+        self._known: tuple[str | None, str | None] = (None, None)
+        """The state's datum and its text, where it was read or written last."""
+        given = EntityId.parse(instance_id)
+        self.name = services.registry.entities.written(given.name)
+        self.entity_id = EntityId(self.name, given.key)
+
+    async def make(self, record: Record, now: datetime, *, settled: set[str], unfit: Failure | None) -> Made:
+        """Perform what can be performed, and return the commit.
+
+        Args:
+            record: the entity's, with new messages taken in; it is changed.
+            now: the time.
+            settled: commits of other sessions that need not be remembered any more: all they send has been sent.
+            unfit: why the operations fail instead of being performed.
+        """
+        services, journal = self._services, self._journal
+        commit = services.new_id()
+        life = journal.execution_id or commit
+        agenda = Agenda(record, self._instance_id, life, now)
+        operations = agenda.take_operations(services.settings.entity_batch)
+        outcomes = await self._perform(operations, now, unfit)
+        made = Made(EntityChange(commit, record, None, None, now, self.name, life), list(agenda.sends), [], [])
+        for operation, outcome in zip(operations, outcomes, strict=True):
+            await self._take(operation, outcome, agenda, made)
+        agenda.finish()
+        state = await self._state_after(outcomes, made)
+        if operations:
+            record.touched = now
+        elif self._has_expired(record, now):
+            state = None
+        self._arm(record, now, life, made, exists=state is not None)
+        kept = [each for each in record.sent if self._is_worth_keeping(each, now, settled)]
+        record.sent = [*kept, Sent(commit, self._session, now, made.sends)] if made.sends else kept
+        made.garbage += [each for each in _payloads([journal.state]) if each not in _payloads([state])]
+        made.change = EntityChange(commit, record, state, _shown(record), now, self.name, life)
+        return made
+
+    def is_removable(self, record: Record, now: datetime) -> bool:
+        """Whether nothing is lost if the row goes."""
+        settled = all(each.at < now - _SENDS_KEPT_FOR for each in record.sent)
+        return (
+            self._journal.row is not None
+            and self._journal.state is None
+            and settled
+            and _is_idle(record)
+            and not record.inflows
+        )
+
+    # ---- operations ------------------------------------------------------------------------------------------------
+
+    async def _perform(self, operations: list[Operate], now: datetime, unfit: Failure | None) -> list[Outcome]:
+        if not operations:
+            return []
+        state = await self._state()
+        if unfit is not None:
+            return [Outcome(state, failure=unfit)] * len(operations)
+        try:
+            definition = self._services.registry.entities.get(self.name)
+        except UnknownFunctionError as error:
+            return [Outcome(state, failure=failure_of(error))] * len(operations)
+        inputs = [await self._input(operation) for operation in operations]
+        return await self._services.performer.perform(Job(definition, self.entity_id, state, operations, inputs, now))
+
+    async def _input(self, operation: Operate) -> str | Failure | None:
+        try:
+            return await self._services.payloads.text(self._instance_id, operation.input)
+        except PayloadMissing as missing:
+            return failure_of(missing)
+
+    async def _take(self, operation: Operate, outcome: Outcome, agenda: Agenda, made: Made) -> None:
+        """Add to the turn what an operation sends."""
+        made.garbage += _payloads([operation.input])
+        if outcome.failure is not None:
+            _log.warning(
+                "operation '%s' of entity '%s' failed: %s", operation.operation, self.entity_id, outcome.failure
+            )
+        reply = operation.reply
+        if reply is not None:
+            result = await self._offload(reply.instance_id, outcome.result, made)
+            made.sends.append(Answer(reply, Completion(reply.no, result, outcome.failure)))
+        for effect in outcome.effects:
+            if isinstance(effect, SignalSent):
+                made.sends.append(await self._signal(effect, agenda, made))
+            else:
+                made.sends.append(await self._begin(effect, made))
+
+    async def _signal(self, signal: SignalSent, agenda: Agenda, made: Made) -> Operate:
+        data = await self._offload(signal.entity, signal.input, made)
+        place = agenda.place(signal.entity) if signal.due is None else Place(f"{self._services.new_id()}/at", 0)
+        return Operate(
+            to=signal.entity, id=str(place), place=place, operation=signal.operation, input=data, due=signal.due
+        )
+
+    async def _begin(self, begun: OrchestrationBegun, made: Made) -> Begin:
+        execution_id = self._services.new_id()
+        payload_id = start_input_id(execution_id)
+        data = await self._offload(begun.instance_id, begun.input, made, payload_id)
+        return Begin(begun.instance_id, begun.name, execution_id, data, begun.version, begun.start_at, begun.tags)
+
+    async def _offload(self, owner: str, text: str | None, made: Made, payload_id: str | None = None) -> str | None:
+        datum = await self._services.payloads.offload(owner, text, payload_id)
+        made.written += [(owner, each) for each in _payloads([datum])]
+        return datum
+
+    async def _state_after(self, outcomes: Sequence[Outcome], made: Made) -> str | None:
+        """Return the state's datum after the operations; the present one if none has changed it."""
+        if not outcomes:
+            return self._journal.state
+        after = outcomes[-1].state
+        if after == await self._state():
+            return self._journal.state
+        datum = await self._offload(self._instance_id, after, made)
+        self._known = datum, after
+        return datum
+
+    async def _state(self) -> str | None:
+        """Return the JSON text of the present state."""
+        datum = self._journal.state
+        if self._known[0] != datum:
+            self._known = datum, await self._services.payloads.text(self._instance_id, datum)
+        return self._known[1]
+
+    # ---- what comes later ------------------------------------------------------------------------------------------
+
+    @property
+    def _definition(self) -> EntityDefinition | None:
+        entities = self._services.registry.entities
+        return entities.get(self.name) if self.name in entities else None
+
+    def _expiry(self, record: Record) -> datetime | None:
+        definition = self._definition
+        if definition is None or definition.expires_after is None or record.touched is None:
+            return None
+        return record.touched + definition.expires_after
+
+    def _has_expired(self, record: Record, now: datetime) -> bool:
+        expiry = self._expiry(record)
+        return expiry is not None and expiry <= now and _is_idle(record)
+
+    def _arm(self, record: Record, now: datetime, life: str, made: Made, *, exists: bool) -> None:
+        """Have a message come when something is due next, unless one is under way that comes by then."""
+        due = [due_for_patience(record.early, self._services.settings.reorder_window)]
+        if exists:
+            due.append(self._expiry(record))
+        elif _is_idle(record):
+            due.append(now + REMEMBERED + _SLACK)
+        nearest = min((each for each in due if each is not None), default=None)
+        if nearest is None or (record.wake is not None and record.wake.due <= nearest + _SLACK):
+            return
+        no = record.wakes
+        record.wakes += 1
+        record.wake = Wake(to=self._instance_id, id=f"{life}/wake/{no}", no=no, due=max(nearest, now + _SLACK))
+        made.sends.append(record.wake)
+
+    def _is_worth_keeping(self, sent: Sent, now: datetime, settled: set[str]) -> bool:
+        """Whether what a commit sent may have to be sent again. This session's own has been sent by now."""
+        return sent.session != self._session and sent.commit not in settled and sent.at > now - _SENDS_KEPT_FOR
+
+
+def _is_idle(record: Record) -> bool:
+    return not (record.queue or record.early or record.lock)
+
+
+def _shown(record: Record) -> str | None:
+    """Return what the row shows: None for an entity that nobody has locked and nothing waits for."""
+    shown: dict[str, str | int] = {}
+    if record.lock is not None:
+        shown["lockedBy"] = record.lock.owner.instance_id
+    if record.queue or record.early:
+        shown["queueSize"] = len(record.queue) + len(record.early)
+    return json.dumps(shown) if shown else None
+
+
+def _payloads(data: Sequence[str | None]) -> list[str]:
+    return [each for datum in data if (each := payload_of(datum)) is not None]
