@@ -5,13 +5,22 @@ stand those of the Durable Task SDK.
 """
 
 from perdure.client import (
+    CleanEntityStorageResult,
     DurableOrchestrationStatus,
+    EntityMetadata,
+    EntityPage,
+    EntityQuery,
+    EntityStateResponse,
     OrchestrationFailedError,
     OrchestrationQuery,
     PurgeHistoryResult,
     ReuseId,
 )
 from perdure.core.context import OrchestrationContext
+from perdure.core.critical_sections import EntityLock
+from perdure.core.entities.context import DurableEntityContext
+from perdure.core.entities.durable_entity import DurableEntity
+from perdure.core.entity_id import EntityId, EntityInstanceId
 from perdure.core.failure import NonRetryableError, TaskFailedError
 from perdure.core.http_calls import ManagedIdentityTokenSource
 from perdure.core.retry import RetryOptions, RetryPolicy
@@ -25,29 +34,45 @@ from perdure.errors import (
     InstanceExistsError,
     InstanceNotEndedError,
     InstanceNotFoundError,
+    LockingRulesViolationError,
     PerdureError,
     UnknownFunctionError,
+    UnknownOperationError,
 )
 from perdure_functions.app import Blueprint, DFApp, DurableApp
 from perdure_functions.client import DurableFunctionsClient, DurableOrchestrationClient, SyncDurableFunctionsClient
-from perdure_functions.durable_function import Orchestrator
+from perdure_functions.durable_function import Entity, Orchestrator
 
 DurableOrchestrationContext = OrchestrationContext
+EntityContext = DurableEntityContext
 
 __all__ = [
     "ActivityContext",
     "Blueprint",
+    "CleanEntityStorageResult",
     "DFApp",
     "DataError",
     "DurableApp",
+    "DurableEntity",
+    "DurableEntityContext",
     "DurableFunctionsClient",
     "DurableOrchestrationClient",
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
+    "Entity",
+    "EntityContext",
+    "EntityId",
+    "EntityInstanceId",
+    "EntityLock",
+    "EntityMetadata",
+    "EntityPage",
+    "EntityQuery",
+    "EntityStateResponse",
     "InstanceEndedError",
     "InstanceExistsError",
     "InstanceNotEndedError",
     "InstanceNotFoundError",
+    "LockingRulesViolationError",
     "ManagedIdentityTokenSource",
     "NonRetryableError",
     "OrchestrationContext",
@@ -64,6 +89,7 @@ __all__ = [
     "Task",
     "TaskFailedError",
     "UnknownFunctionError",
+    "UnknownOperationError",
     "activity_context",
     "register_type",
 ]

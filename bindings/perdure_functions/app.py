@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import azure.functions as func
 from azure.functions.decorators.function_app import DecoratorApi, FunctionBuilder
 from azure.functions.decorators.http import HttpTrigger
 
+from perdure.core.entities.performing import EntityDefinition
 from perdure.core.http_calls import HTTP_ACTIVITY
 from perdure.engine.registry import Registry
 from perdure_functions.client_binding import ClientBinding, RuntimeSlot, with_client
 from perdure_functions.durable_function import (
     ActivityFunction,
     DurableFunction,
+    EntityFunction,
     OrchestratorFunction,
     check_activity,
+    check_entity,
     check_orchestrator,
     no_client_for,
 )
@@ -36,7 +40,7 @@ class DurableDecorators(DecoratorApi):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call] # the library's own
         self.durable_functions: list[DurableFunction[..., Any]] = []
-        """Its orchestrators and activities, in the order of their definition."""
+        """Its orchestrators, activities and entities, in the order of their definition."""
         self.client_bindings: list[ClientBinding] = []
         """The clients that its functions receive."""
         self._slot = RuntimeSlot()
@@ -85,6 +89,33 @@ class DurableDecorators(DecoratorApi):
 
         return decorator
 
+    def entity_trigger(
+        self, context_name: str, entity_name: str | None = None, *, expires_after: timedelta | None = None
+    ) -> Callable[[Any], Any]:
+        """Make an entity of a function, async or not, or of a class made of `DurableEntity`; a class stays what it is.
+
+        Args:
+            context_name: name of its parameter that receives the context; the first one. A class has none.
+            entity_name: what it is called by; by default the function's or class's name.
+            expires_after: an entity of this name that nothing is asked of for so long is deleted.
+        """
+
+        def decorator(function: Any) -> Any:
+            plain, name = self._taken_back(function)
+            plain = getattr(plain, "entity_function", plain)
+            check_entity(plain, context_name, expires_after)
+            made: EntityFunction[..., Any] = EntityFunction(
+                plain, entity_name or name, fixed=entity_name is not None, expires_after=expires_after
+            )
+            self.durable_functions.append(made)
+            if isinstance(plain, type):
+                vars_of_class: Any = plain
+                vars_of_class.durable_name = made.durable_name
+                return plain
+            return made
+
+        return decorator
+
     def durable_client_input(
         self, client_name: str, task_hub: str | None = None, connection_name: str | None = None
     ) -> Callable[..., Any]:
@@ -126,7 +157,7 @@ class DurableDecorators(DecoratorApi):
         return decorator
 
     def registry(self) -> Registry:
-        """Return the orchestrators and activities that have been defined so far, by name, for tests and tools.
+        """Return the orchestrators, activities and entities that have been defined so far, by name: for tests, tools.
 
         Raises:
             DuplicateFunctionError: two of a kind have the same name.
@@ -135,6 +166,8 @@ class DurableDecorators(DecoratorApi):
         for durable in self.durable_functions:
             if isinstance(durable, OrchestratorFunction):
                 registry.orchestrators.add(durable.durable_name, durable.function, durable.input_type)
+            elif isinstance(durable, EntityFunction):
+                registry.entities.add(durable.durable_name, EntityDefinition(durable.function, durable.expires_after))
             else:
                 registry.activities.add(durable.durable_name, durable.function)
         if self.durable_functions:

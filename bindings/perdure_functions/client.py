@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import azure.functions as func
 
-from perdure.client import Client, DurableOrchestrationStatus, ReuseId, SyncClient
+from perdure.client import Client, DurableOrchestrationStatus, EntityStateResponse, ReuseId, SyncClient
 from perdure.client.sync_client import waiting
+from perdure.core.aliases import also_named
+from perdure.core.entity_id import EntityId
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.engine.clock import Clock, NewId, new_id
 from perdure.engine.worker import Worker
@@ -131,6 +133,57 @@ class DurableOrchestrationClient(Client):
             other = await self._other(task_hub_name, connection_name)
             await other.rewind(instance_id, reason)
 
+    # ---- entities --------------------------------------------------------------------------------------------------
+
+    @also_named(entity_id="entityId", operation="operation_name", input="operation_input")
+    async def signal_entity(
+        self,
+        entityId: EntityId | str,  # noqa: N803 - as in Durable Functions
+        operation_name: str,
+        operation_input: Any = None,
+        task_hub_name: str | None = None,
+        connection_name: str | None = None,
+        *,
+        signal_time: datetime | None = None,
+    ) -> None:
+        """Have an entity perform an operation; see `perdure.Client.signal_entity`.
+
+        Args:
+            entityId: the entity, also as `entity_id`.
+            operation_name: what it is to do, also as `operation`.
+            operation_input: the operation's input, also as `input`.
+            task_hub_name: the entity's hub, if it is another one.
+            connection_name: the connection to it, if it is another one.
+            signal_time: when it is to do it, at the earliest.
+        """
+        if task_hub_name is None and connection_name is None:
+            await super().signal_entity(entityId, operation_name, operation_input, signal_time=signal_time)
+        else:
+            other = await self._other(task_hub_name, connection_name)
+            await other.signal_entity(entityId, operation_name, operation_input, signal_time=signal_time)
+
+    @also_named(entity_id="entityId")
+    async def read_entity_state(
+        self,
+        entityId: EntityId | str,  # noqa: N803 - as in Durable Functions
+        task_hub_name: str | None = None,
+        connection_name: str | None = None,
+        *,
+        expected_type: Any = None,
+    ) -> EntityStateResponse:
+        """Return the state of an entity; see `perdure.Client.read_entity_state`.
+
+        Args:
+            entityId: the entity, also as `entity_id`.
+            task_hub_name: the entity's hub, if it is another one.
+            connection_name: the connection to it, if it is another one.
+            expected_type: what to read the state as.
+        """
+        if task_hub_name is None and connection_name is None:
+            return await super().read_entity_state(entityId, expected_type=expected_type)
+        other = await self._other(task_hub_name, connection_name)
+        return await other.read_entity_state(entityId, expected_type=expected_type)
+
     async def _other(self, task_hub: str | None, connection: str | None) -> DurableOrchestrationClient:
         if self._sibling is None:
             raise ValueError("this client knows no other hub: open one with Client.open")
@@ -200,6 +253,8 @@ class SyncDurableFunctionsClient(SyncClient):
 
     raise_event = waiting(DurableOrchestrationClient.raise_event)
     rewind = waiting(DurableOrchestrationClient.rewind)
+    signal_entity = waiting(DurableOrchestrationClient.signal_entity)
+    read_entity_state = waiting(DurableOrchestrationClient.read_entity_state)
     wait_for_completion_or_create_check_status_response = waiting(
         DurableOrchestrationClient.wait_for_completion_or_create_check_status_response
     )

@@ -1,5 +1,5 @@
-"""What the decorators make of orchestrators and activities: objects to call like the function itself, and to hand to
-`context.call_activity`, `client.start_new` and the like in place of a name.
+"""What the decorators make of orchestrators, activities and entities: objects to call like the function itself, and to
+hand to `context.call_activity`, `client.start_new` and the like in place of a name.
 """
 
 from __future__ import annotations
@@ -7,8 +7,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Generic, ParamSpec, Self, TypeVar
 
+from perdure.core.entities.durable_entity import DurableEntity
 from perdure.core.naming import check_text
 
 P = ParamSpec("P")
@@ -94,6 +96,34 @@ class ActivityFunction(DurableFunction[P, R]):
         return self.function
 
 
+class EntityFunction(DurableFunction[P, R]):
+    """An entity.
+
+    Args:
+        function: the user's function or class.
+        name: what it is called by.
+        fixed: see `DurableFunction`.
+        expires_after: an entity that nothing is asked of for so long is deleted.
+    """
+
+    kind = "entity"
+
+    def __init__(
+        self, function: Callable[P, R], name: str, *, fixed: bool, expires_after: timedelta | None = None
+    ) -> None:
+        super().__init__(function, name, fixed=fixed)
+        self.expires_after = expires_after
+
+    @property
+    def entity_function(self) -> Callable[P, R]:
+        """The user's function."""
+        return self.function
+
+    def get_user_function(self) -> Self:
+        """Return this object: `entity_function` is one further, as in Durable Functions."""
+        return self
+
+
 class Orchestrator:
     """The classic way to write an orchestrator; `orchestration_trigger` takes what `create` returns."""
 
@@ -107,6 +137,47 @@ class Orchestrator:
 
         vars(handle)["orchestrator_function"] = fn
         return handle
+
+
+class Entity:
+    """The classic way to write an entity; `entity_trigger` takes what `create` returns."""
+
+    @staticmethod
+    def create(fn: Callable[P, R]) -> Callable[P, R]:
+        """Return a function like `fn` that has it as its attribute `entity_function`."""
+
+        @functools.wraps(fn)
+        def handle(*args: P.args, **kwargs: P.kwargs) -> R:
+            return fn(*args, **kwargs)
+
+        vars(handle)["entity_function"] = fn
+        return handle
+
+
+def check_entity(function: Callable[..., Any], context_name: str, expires_after: timedelta | None) -> None:
+    """Raise TypeError unless the function takes the context, and at most the input besides; or is an entity class."""
+    if expires_after is not None and not (isinstance(expires_after, timedelta) and expires_after > timedelta(0)):
+        raise TypeError(f"entity '{_name(function)}': expires_after is a positive timedelta, not {expires_after!r}")
+    if isinstance(function, type):
+        if not issubclass(function, DurableEntity):
+            raise TypeError(f"entity class '{_name(function)}' has to be made of df.DurableEntity")
+        return
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"entity '{_name(function)}' can't yield: only orchestrators wait for durable tasks")
+    positional, required = _parameters(function)
+    first = positional[0] if positional else None
+    if first != context_name:
+        has = f"but it is '{first}'" if first else "but it has none"
+        raise TypeError(
+            f"entity '{_name(function)}': its first parameter must be '{context_name}', as "
+            f"entity_trigger(context_name='{context_name}') says, {has}"
+        )
+    surplus = required - set(positional[:2])
+    if surplus:
+        raise TypeError(
+            f"entity '{_name(function)}' takes more than the context and the input: {_listed(surplus)}. Put them into "
+            f"the input."
+        )
 
 
 def check_orchestrator(function: Callable[..., Any], context_name: str) -> None:

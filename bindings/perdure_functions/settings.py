@@ -98,6 +98,9 @@ class _DurableTask(_Section):
     # below: EngineSettings' own, absent unless they are set
     max_concurrent_activity_functions: int | None = Field(default=None, ge=1)
     max_concurrent_orchestrator_functions: int | None = Field(default=None, ge=1)
+    max_concurrent_entity_functions: int | None = Field(default=None, ge=1)
+    max_entity_operation_batch_size: int | None = Field(default=None, ge=1)
+    entity_message_reorder_window_in_minutes: float | None = Field(default=None, ge=0, le=7 * 24 * 60)
     cached_sessions: int | None = Field(default=None, ge=0)
     invisibility: float | None = Field(default=None, ge=1, le=_WEEK)
     safety_net_delay: float | None = Field(default=None, ge=1, le=_WEEK)
@@ -118,11 +121,14 @@ class _DurableTask(_Section):
 _OTHER_NAMES = {
     "max_concurrent_activity_functions": "max_concurrent_activities",
     "max_concurrent_orchestrator_functions": "max_concurrent_orchestrators",
+    "max_concurrent_entity_functions": "max_concurrent_entities",
+    "max_entity_operation_batch_size": "entity_batch",
     "version_match_strategy": "version_match",
     "version_failure_strategy": "version_failure",
 }
 """Fields that are called otherwise in `EngineSettings`."""
 _NOT_THE_ENGINES = {
+    "entity_message_reorder_window_in_minutes",
     "hub_name",
     "http_management_auth_level",
     "storage_provider",
@@ -232,6 +238,8 @@ def _engine_settings(task: _DurableTask, host_json: Mapping[str, Any]) -> Engine
         for name, value in task.model_dump(exclude_none=True).items()
         if name not in _NOT_THE_ENGINES
     }
+    if task.entity_message_reorder_window_in_minutes is not None:
+        given["reorder_window"] = task.entity_message_reorder_window_in_minutes * 60
     deliveries = value_at(host_json, "extensions", "queues", "maxDequeueCount")
     if deliveries is not None:
         given.setdefault("max_deliveries", _positive(deliveries, "extensions.queues.maxDequeueCount"))

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "migrating.md").read_text(encoding="utf-8")
 OLD: dict[str, list[list[str]] | None] = json.loads((ROOT / "tests/compat/old_api.json").read_text())["names"]
 HOST_JSON: list[str] = json.loads((ROOT / "tests/compat/old_host_json.json").read_text())
-STATUSES = {"same", "better", "not there", "with entities (not yet)"}
+STATUSES = {"same", "better", "not there"}
 HERE = {"same", "better"}
 
 ELSEWHERE = {

@@ -91,14 +91,20 @@ def test_our_own_names(given):
 def test_every_engine_setting_can_be_set(given):
     named = {"maxConcurrentActivities": "maxConcurrentActivityFunctions"}
     named["maxConcurrentOrchestrators"] = "maxConcurrentOrchestratorFunctions"
+    named["maxConcurrentEntities"] = "maxConcurrentEntityFunctions"
+    named["entityBatch"] = "maxEntityOperationBatchSize"
     for field in EngineSettings.__dataclass_fields__:
         head, *rest = field.split("_")
         key = head + "".join(word.capitalize() for word in rest)
         value = getattr(EngineSettings(), field)
-        if value is None or isinstance(value, str):
+        if value is None or isinstance(value, str) or field == "reorder_window":
             continue
         different = (not value) if isinstance(value, bool) else type(value)(value / 2)
         assert getattr(given({named.get(key, key): different}).engine, field) == different
+
+
+def test_the_reorder_window_is_set_in_minutes(given):
+    assert given({"entityMessageReorderWindowInMinutes": 30}).engine.reorder_window == 1800
 
 
 def test_versions_and_what_becomes_of_others(given):

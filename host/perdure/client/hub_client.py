@@ -9,6 +9,7 @@ from typing import Self
 
 from perdure.client.reading import StatusReader
 from perdure.client.reuse import ReuseId
+from perdure.client.signals import Signals
 from perdure.core.naming import check_instance_id
 from perdure.core.status import ENDED
 from perdure.engine.clock import Clock, NewId, SystemClock, new_id
@@ -65,6 +66,7 @@ class HubClient:
         self._mail = Mail(storage, HubQueues(storage.hub, control_queues), self._clock, new_id)
         self._dispatch = Dispatch(storage, EngineSettings(), self._mail, self._payloads, self._starting)
         self._reader = StatusReader(storage)
+        self._signals = Signals(self._clock, new_id)
         self._owns_storage = False
 
     @classmethod

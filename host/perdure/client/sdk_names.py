@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from perdure.client.asking import Asks
+from perdure.client.entities import Entities
 from perdure.client.reuse import ReuseId
 from perdure.client.starting import Starts
 from perdure.client.status import DurableOrchestrationStatus, PurgeHistoryResult
@@ -30,7 +31,7 @@ class OrchestrationQuery:
     tags: Mapping[str, str] | None = None
 
 
-class SdkNames(Starts, Asks, Tells):
+class SdkNames(Starts, Asks, Tells, Entities):
     """The other names."""
 
     async def schedule_new_orchestration(

@@ -64,6 +64,14 @@ class SyncClient:
     purge_instance_history = waiting(Client.purge_instance_history)
     purge_instance_history_by = waiting(Client.purge_instance_history_by)
 
+    signal_entity = waiting(Client.signal_entity)
+    delete_entity = waiting(Client.delete_entity)
+    read_entity_state = waiting(Client.read_entity_state)
+    get_entity = waiting(Client.get_entity)
+    get_all_entities = waiting(Client.get_all_entities)
+    list_entities = waiting(Client.list_entities)
+    clean_entity_storage = waiting(Client.clean_entity_storage)
+
     schedule_new_orchestration = waiting(Client.schedule_new_orchestration)
     get_orchestration_state = waiting(Client.get_orchestration_state)
     get_all_orchestration_states = waiting(Client.get_all_orchestration_states)

@@ -53,8 +53,10 @@ class EntityId:
         name, _, key = instance_id[1:].partition(_MARK)
         return cls(name, key)
 
-    get_entity_id = parse
-    """As Durable Functions 1.x calls it."""
+    @classmethod
+    def get_entity_id(cls, scheduler_id: str) -> Self:
+        """Return the entity id that is written `@name@key`, as Durable Functions 1.x calls it. Raises ValueError."""
+        return cls.parse(scheduler_id)
 
     @staticmethod
     def get_scheduler_id(entity_id: EntityId) -> str:

@@ -23,7 +23,7 @@ class EngineSettings:
     """Entities performing operations at once in this worker."""
     entity_batch: int = 500
     """Most operations of an entity that share a commit."""
-    reorder_window: timedelta = timedelta(minutes=15)
+    reorder_window: float = 900.0
     """How long what an orchestration or entity has sent to an entity waits for what it has sent before that. More than
     what a message stays hidden for when its worker dies: 10 minutes under Functions."""
     cached_sessions: int = 1_000

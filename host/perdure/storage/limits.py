@@ -119,8 +119,8 @@ def check_query(query: InstanceQuery, top: int) -> None:
     """Raise ValueError unless a page may hold `top` rows and the times in `query` have a zone."""
     if not 1 <= top <= MAX_PAGE:
         raise ValueError(f"a page has 1 to {MAX_PAGE} rows, not {top}")
-    for time in (query.created_from, query.created_to):
-        if time is not None and time.tzinfo is None:
+    for _, _, time in query.bounds:
+        if time.tzinfo is None:
             raise ValueError(f"{time!r} has no time zone: give an aware time")
 
 

@@ -95,8 +95,23 @@ class InstanceQuery(msgspec.Struct, kw_only=True, frozen=True):
     """Inclusive."""
     created_to: datetime | None = None
     """Inclusive."""
+    updated_from: datetime | None = None
+    """Inclusive."""
+    updated_to: datetime | None = None
+    """Inclusive."""
     tags: dict[str, str] = {}
     """Tags that it has, with these values."""
+
+    @property
+    def bounds(self) -> list[tuple[str, str, datetime]]:
+        """The bounds in time that are given: column, "ge" or "le", time."""
+        given = (
+            ("created_at", "ge", self.created_from),
+            ("created_at", "le", self.created_to),
+            ("updated_at", "ge", self.updated_from),
+            ("updated_at", "le", self.updated_to),
+        )
+        return [(column, comparison, time) for column, comparison, time in given if time is not None]
 
     def matches(self, instance: Instance) -> bool:
         """Whether `instance` is to be listed: it meets all conditions and is not going."""
@@ -107,6 +122,8 @@ class InstanceQuery(msgspec.Struct, kw_only=True, frozen=True):
             and (not self.statuses or instance.status in self.statuses)
             and (self.created_from is None or instance.created_at >= self.created_from)
             and (self.created_to is None or instance.created_at <= self.created_to)
+            and (self.updated_from is None or instance.updated_at >= self.updated_from)
+            and (self.updated_to is None or instance.updated_at <= self.updated_to)
             and all(instance.tags.get(name) == value for name, value in self.tags.items())
         )
 

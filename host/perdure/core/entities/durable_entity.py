@@ -40,10 +40,13 @@ class DurableEntity:
     entity_context: DurableEntityContext
     """What the operation may know and do besides."""
 
+    durable_name: ClassVar[str]
+    """What it is called by: the name of the class, unless its trigger says otherwise."""
     _declares_state: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls.durable_name = cls.__name__
         cls._declares_state = any("state" in vars(base).get("__annotations__", {}) for base in cls.__mro__)
         for name in operations_of(cls):
             if name != DELETE and len(_required(getattr(cls, name))) > 1:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 import msgspec
 
@@ -70,7 +71,7 @@ class EntitySession(SessionLoop):
         services, journal = self._services, self._journal
         now = services.clock.now()
         record = journal.record()
-        admission = Admission(record, now, services.settings.reorder_window)
+        admission = Admission(record, now, timedelta(seconds=services.settings.reorder_window))
         judged = [(inbound, admission.judge(inbound.message)) for inbound in batch]
         if any(_needs_fresh_state(*each) and each[0].arrived > journal.fresh_at for each in judged):
             self._messages.put_back(batch)

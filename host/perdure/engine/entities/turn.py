@@ -198,7 +198,7 @@ class EntityTurnMaker:
 
     def _arm(self, record: Record, now: datetime, life: str, made: Made, *, exists: bool) -> None:
         """Have a message come when something is due next, unless one is under way that comes by then."""
-        due = [due_for_patience(record.early, self._services.settings.reorder_window)]
+        due = [due_for_patience(record.early, timedelta(seconds=self._services.settings.reorder_window))]
         if exists:
             due.append(self._expiry(record))
         elif _is_idle(record):

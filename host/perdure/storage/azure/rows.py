@@ -19,8 +19,9 @@ from perdure.storage.protocol import Conflict
 from perdure.storage.rows import Instance, InstanceQuery, Page, Row, RowUpdate
 from perdure.storage.timestamps import time_to_text
 
-_MOST_STATUSES = 8
-"""Azure takes 15 comparisons in a filter, of which a query needs up to 6 besides the statuses."""
+_MOST_STATUSES = 7
+"""Azure takes 15 comparisons in a filter, of which a query needs up to 8 besides the statuses."""
+_COLUMNS = {"created_at": "CreatedAt", "updated_at": "UpdatedAt"}
 
 
 class AzureRows:
@@ -140,9 +141,9 @@ def _filter(query: InstanceQuery) -> str:
     if 0 < len(query.statuses) <= _MOST_STATUSES:
         statuses = " or ".join(f"Status eq '{_quoted(status)}'" for status in query.statuses)
         conditions.append(f"({statuses})")
-    for time, comparison in ((query.created_from, "ge"), (query.created_to, "le")):
-        if time is not None and time.year >= MIN_YEAR:
-            conditions.append(f"CreatedAt {comparison} datetime'{time_to_text(time)}'")
+    for column, comparison, time in query.bounds:
+        if time.year >= MIN_YEAR:
+            conditions.append(f"{_COLUMNS[column]} {comparison} datetime'{time_to_text(time)}'")
     return " and ".join(conditions)
 
 

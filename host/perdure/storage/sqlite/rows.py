@@ -112,10 +112,9 @@ def query_instances(
     if query.statuses:
         conditions.append(f"status IN ({', '.join('?' * len(query.statuses))})")
         values.extend(query.statuses)
-    for time, comparison in ((query.created_from, ">="), (query.created_to, "<=")):
-        if time is not None:
-            conditions.append(f"created_at {comparison} ?")
-            values.append(time_to_text(time))
+    for column, comparison, time in query.bounds:
+        conditions.append(f"{column} {'>=' if comparison == 'ge' else '<='} ?")
+        values.append(time_to_text(time))
     for name, value in query.tags.items():
         conditions.append("EXISTS (SELECT 1 FROM json_each(tags) WHERE key = ? AND value = ?)")
         values += [name, value]

@@ -1,0 +1,88 @@
+"""The clean-up of entities: rows of those that are empty, and locks that nobody will release."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from perdure.core.codec import decode_record, segment_of_head
+from perdure.core.entities.admission import REMEMBERED
+from perdure.core.entities.record import Lock, Record
+from perdure.core.outbox import execution_of
+from perdure.core.status import ENDED
+from perdure.engine.clock import Clock
+from perdure.engine.deleting import delete_instance
+from perdure.storage.protocol import Storage
+from perdure.storage.rows import Instance, InstanceQuery, Row
+
+_PAGE = 500
+
+
+class EntityCleaning:
+    """Cleans one hub.
+
+    Args:
+        storage: the hub's.
+        clock: source of time.
+        release: sends an entity the release of a lock.
+    """
+
+    def __init__(self, storage: Storage, clock: Clock, release: Callable[[str, str], Awaitable[None]]) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._release = release
+
+    async def remove_empty(self) -> int:
+        """Delete the rows of entities that are empty and have been for so long that no message can come twice any more.
+        Return how many were deleted.
+        """
+        removed = 0
+        async for instance in self._entities():
+            if instance.output is not None or instance.custom_status is not None:
+                continue
+            row = await self._storage.read(instance.instance_id)
+            if row is not None and not row.instance.deleting and await self._is_empty(row):
+                removed += await delete_instance(self._storage, row)
+        return removed
+
+    async def release_orphaned_locks(self) -> int:
+        """Release locks whose orchestration has ended or is gone; return how many."""
+        released = 0
+        async for instance in self._entities():
+            if instance.custom_status is None:
+                continue
+            row = await self._storage.read(instance.instance_id)
+            lock = None if row is None or row.instance.deleting else (await self._record(row)).lock
+            if lock is not None and await self._is_orphaned(lock):
+                await self._release(instance.instance_id, lock.id)
+                released += 1
+        return released
+
+    async def _entities(self) -> AsyncIterator[Instance]:
+        continuation: str | None = None
+        while True:
+            page = await self._storage.query(InstanceQuery(kind="entity"), top=_PAGE, continuation=continuation)
+            for instance in page.instances:
+                yield instance
+            continuation = page.continuation
+            if continuation is None:
+                return
+
+    async def _record(self, row: Row) -> Record:
+        name = segment_of_head(row.head)
+        if name is None:
+            return decode_record(row.head)
+        return decode_record((await self._storage.get_segments(row.instance.instance_id, [name]))[0])
+
+    async def _is_empty(self, row: Row) -> bool:
+        record = await self._record(row)
+        idle = not (record.queue or record.early or record.lock)
+        oldest = self._clock.now() - REMEMBERED
+        forgotten = all(inflow.at < oldest.timestamp() for inflow in record.inflows)
+        said = all(sent.at < oldest for sent in record.sent)
+        return row.instance.output is None and idle and forgotten and said
+
+    async def _is_orphaned(self, lock: Lock) -> bool:
+        owner = await self._storage.read_instance(lock.owner.instance_id)
+        if owner is None or owner.deleting or owner.status in ENDED:
+            return True
+        return execution_of(owner.execution_id, owner.generation) != lock.owner.execution
