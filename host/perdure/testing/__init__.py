@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from perdure.testing.app_harness import AppHarness
+    from perdure.testing.entity_run import BegunOrchestration, EntityCall, EntityRun, OperationRun, Signal
+    from perdure.testing.entity_running import run_entity
     from perdure.testing.errors import HistoryDiffers, StuckError
     from perdure.testing.orchestrator_run import Call, OrchestratorRun, SentEvent, Timer
     from perdure.testing.recorded_history import RecordedHistory, record_history
@@ -22,12 +24,17 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AppHarness": "app_harness",
+    "BegunOrchestration": "entity_run",
     "Call": "orchestrator_run",
+    "EntityCall": "entity_run",
+    "EntityRun": "entity_run",
     "Faults": "simulation",
     "HistoryDiffers": "errors",
+    "OperationRun": "entity_run",
     "OrchestratorRun": "orchestrator_run",
     "RecordedHistory": "recorded_history",
     "SentEvent": "orchestrator_run",
+    "Signal": "entity_run",
     "Simulation": "simulation",
     "StuckError": "errors",
     "Timer": "orchestrator_run",
@@ -36,18 +43,24 @@ _HOMES = {
     "assert_replays": "replaying",
     "outcomes": "stubs",
     "record_history": "recorded_history",
+    "run_entity": "entity_running",
     "run_orchestrator": "running",
     "run_virtual": "virtual_time",
 }
 
 __all__ = [
     "AppHarness",
+    "BegunOrchestration",
     "Call",
+    "EntityCall",
+    "EntityRun",
     "Faults",
     "HistoryDiffers",
+    "OperationRun",
     "OrchestratorRun",
     "RecordedHistory",
     "SentEvent",
+    "Signal",
     "Simulation",
     "StuckError",
     "Timer",
@@ -56,6 +69,7 @@ __all__ = [
     "assert_replays",
     "outcomes",
     "record_history",
+    "run_entity",
     "run_orchestrator",
     "run_virtual",
 ]

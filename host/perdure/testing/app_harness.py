@@ -6,7 +6,6 @@ import asyncio
 import concurrent.futures
 import functools
 import inspect
-from asyncio.events import _set_running_loop
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -14,19 +13,30 @@ from typing import Any, Self, TypeVar
 
 from perdure.client import Client, DurableOrchestrationStatus
 from perdure.core.data import from_json, to_json
+from perdure.core.entity_id import EntityId
 from perdure.core.http_calls import HTTP_ACTIVITY
 from perdure.core.status import ENDED
 from perdure.engine.settings import EngineSettings
 from perdure.errors import InstanceNotFoundError, PerdureError
 from perdure.testing.errors import StuckError
-from perdure.testing.functions import Function, Functions, activity_name, add_orchestrator, named, plain, registry_of
+from perdure.testing.functions import (
+    Function,
+    Functions,
+    activity_name,
+    add_entity,
+    add_orchestrator,
+    is_entity,
+    named,
+    plain,
+    registry_of,
+)
 from perdure.testing.harness_hub import SETTINGS, HarnessHub
 from perdure.testing.orchestrator_run import Call
 from perdure.testing.recorded_history import RecordedHistory, record_history
 from perdure.testing.replaying import replayed
 from perdure.testing.stubs import stub_function
 from perdure.testing.substitution import is_orchestrator, stand_in
-from perdure.testing.virtual_time import EPOCH, NothingScheduled, VirtualTimeLoop
+from perdure.testing.virtual_time import EPOCH, NothingScheduled, VirtualTimeLoop, without_a_loop
 from perdure.testing.waiting import what_is_waited_for
 
 _NO_HTTP = (
@@ -49,6 +59,7 @@ class AppHarness:
         app: an app, blueprint or registry; None if functions are given.
         orchestrators: further orchestrators: a list, or a dictionary by name.
         activities: further activities, or stubs in the place of the app's (see `replace`).
+        entities: further entities, functions or classes, or others in the place of the app's.
         settings: of the engine; by default what blocks an instance in production fails it here.
         now: the time at the beginning; a naive time means UTC.
         check_replay: when `wait` sees an instance's end, take its orchestrator through its history once more.
@@ -60,6 +71,7 @@ class AppHarness:
         *,
         orchestrators: Functions | None = None,
         activities: Functions | None = None,
+        entities: Functions | None = None,
         settings: EngineSettings = SETTINGS,
         now: datetime = EPOCH,
         check_replay: bool = True,
@@ -80,6 +92,8 @@ class AppHarness:
         self._put_activity(HTTP_ACTIVITY, PerdureError(_NO_HTTP))
         for name, _, function in named(orchestrators, "orchestrator"):
             add_orchestrator(self._registry, name, function)
+        for name, _, entity in named(entities, "entity"):
+            add_entity(self._registry, name, entity)
         for name, known, answer in named(activities, "activity"):
             if known is not None and name not in self._registry.activities:
                 self._registry.activities.add(name, plain(known))  # for its types
@@ -144,6 +158,38 @@ class AppHarness:
         """
         self.run(lambda client: client.raise_event(instance_id, name, data))
 
+    def signal_entity(
+        self,
+        entity: EntityId | str,
+        operation: str,
+        input_: Any = None,
+        *,
+        signal_time: datetime | timedelta | None = None,
+    ) -> None:
+        """Signal an entity, and let what follows go as far as it can without time passing.
+
+        Args:
+            entity: the entity.
+            operation: what it is to do.
+            input_: the operation's input.
+            signal_time: when it is to do it: a time, or a while from now.
+        """
+        due = self.now + signal_time if isinstance(signal_time, timedelta) else signal_time
+        self.run(lambda client: client.signal_entity(entity, operation, input_, signal_time=due))
+
+    def entity_state(self, entity: EntityId | str, expected_type: Any = None) -> Any:
+        """Return an entity's state now, None if it has none.
+
+        Args:
+            entity: the entity.
+            expected_type: what to read the state as; by default plain JSON.
+
+        Raises:
+            DataError: the state does not fit.
+        """
+        found = self.run(lambda client: client.read_entity_state(entity, expected_type=expected_type))
+        return found.entity_state
+
     def wait(
         self,
         instance_id: str,
@@ -184,14 +230,18 @@ class AppHarness:
         return self.run(lambda client: record_history(client, instance_id))
 
     def replace(self, function: str | Function, stub: Any) -> None:
-        """Have something else answer in the place of an activity or orchestrator from now on.
+        """Have something else answer in the place of an activity, orchestrator or entity from now on.
 
         Args:
-            function: its name, or the decorated function.
+            function: its name, or the decorated function; an entity's class.
             stub: a value is the result, an exception is raised, a function (async or not) is called with the input,
-                `outcomes(...)` answers call by call; a generator function or decorated orchestrator is run as one.
+                `outcomes(...)` answers call by call; a generator function or decorated orchestrator is run as one. In
+                an entity's place: another entity, a function of `(context)` or a class.
         """
         name = activity_name(function)
+        if is_entity(function) or is_entity(stub) or (isinstance(function, str) and self._is_entity_only(name)):
+            add_entity(self._registry, name, stub)
+            return
         if is_orchestrator(stub):
             add_orchestrator(self._registry, name, stub)
         elif name in self._registry.orchestrators and name not in self._registry.activities:
@@ -239,6 +289,10 @@ class AppHarness:
             raise PerdureError("the harness is not open: use it in `with AppHarness(...) as harness:`")
         return self._loop
 
+    def _is_entity_only(self, name: str) -> bool:
+        registry = self._registry
+        return name in registry.entities and name not in registry.activities and name not in registry.orchestrators
+
     async def _wait(self, instance_id: str, until: Callable[[Status], bool] | None, *, longest: timedelta) -> Status:
         assert self._hub is not None  # noqa: S101 - `_do` has looked
         deadline = self.now + longest
@@ -267,7 +321,7 @@ class AppHarness:
             self.calls.append(Call(name, from_json(to_json(value))))
             if inspect.iscoroutinefunction(function):
                 return await function(value)
-            result = _without_a_loop(function, value)
+            result = without_a_loop(function, value)
             return await result if inspect.isawaitable(result) else result
 
         self._registry.activities.replace(name, call)
@@ -309,16 +363,6 @@ class AppHarness:
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             loop.close()
-
-
-def _without_a_loop(function: Function, value: Any) -> Any:
-    """Call a sync function as if in a thread of its own, where it may run an event loop."""
-    loop = asyncio.get_running_loop()
-    _set_running_loop(None)
-    try:
-        return function(value)
-    finally:
-        _set_running_loop(loop)
 
 
 def _answering(stub: Callable[[Any], Any]) -> Function:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from perdure.core.entities.durable_entity import DurableEntity
+from perdure.core.entities.performing import EntityDefinition
 from perdure.core.http_calls import HTTP_ACTIVITY
 from perdure.core.naming import name_of
 from perdure.engine.registry import Registry
@@ -37,7 +39,7 @@ def registry_of(app: Any) -> Registry:
 
 def plain(function: Function) -> Function:
     """Return the user's function that a decorated one stands for."""
-    for attribute in ("orchestrator_function", "activity_function"):
+    for attribute in ("orchestrator_function", "activity_function", "entity_function"):
         if _has(function, attribute):
             inner: Function = getattr(function, attribute)
             return plain(inner)
@@ -47,6 +49,31 @@ def plain(function: Function) -> Function:
 def is_decorated_orchestrator(function: Any) -> bool:
     """Whether an orchestrator's decorator has made it."""
     return _has(function, "orchestrator_function")
+
+
+def is_entity(function: Any) -> bool:
+    """Whether this is an entity class, or what an entity's decorator has made."""
+    if isinstance(function, type):
+        return issubclass(function, DurableEntity)
+    return _has(function, "entity_function")
+
+
+def entity_definition(entity: Any) -> EntityDefinition:
+    """Return what a function, decorated or not, or a class says of its entities. Raises TypeError for anything else."""
+    function = plain(entity)
+    if isinstance(function, type) and not issubclass(function, DurableEntity):
+        raise TypeError(f"an entity class is made of DurableEntity, and '{function.__name__}' is not")
+    if not callable(function):
+        raise TypeError(f"an entity is a function or a class, not {type(function).__name__}")
+    return EntityDefinition(function, None if isinstance(entity, type) else getattr(entity, "expires_after", None))
+
+
+def add_entity(registry: Registry, name: str, entity: Any) -> None:
+    """Have a function or class answer to an entity's name; what was there before it keeps its expiry."""
+    definition = entity_definition(entity)
+    if name in registry.entities and definition.expires_after is None:
+        definition = EntityDefinition(definition.function, registry.entities.get(name).expires_after)
+    registry.entities.replace(name, definition)
 
 
 def _has(function: Any, attribute: str) -> bool:
@@ -78,7 +105,7 @@ def named(functions: Functions | None, kind: str) -> list[tuple[str, Function | 
 
     Args:
         functions: what the user gave.
-        kind: "activity" or "orchestrator", for errors.
+        kind: "activity", "orchestrator" or "entity", for errors.
     """
     if functions is None:
         return []

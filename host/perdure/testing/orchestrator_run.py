@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from perdure.core.actions import Action
+from perdure.core.entity_id import EntityId
 from perdure.core.failure import Failure
 from perdure.core.status import OrchestrationRuntimeStatus
+from perdure.testing.entity_run import BegunOrchestration, EntityCall, Signal
 from perdure.testing.recorded_history import RecordedHistory
 
 
@@ -61,6 +63,16 @@ class OrchestratorRun:
     """The sub-orchestrations it called, in order."""
     children: list[OrchestratorRun] = field(default_factory=list)
     """How those of them went that were run, not stubbed."""
+    entity_calls: list[EntityCall] = field(default_factory=list)
+    """The operations of entities that it called, in order."""
+    signals: list[Signal] = field(default_factory=list)
+    """The operations of entities that it signalled, in order."""
+    critical_sections: list[list[EntityId]] = field(default_factory=list)
+    """The entities of each critical section that it asked for, in the order in which they are locked."""
+    entity_states: dict[EntityId, Any] = field(default_factory=dict)
+    """The states that the entities which were run have at the end: plain JSON."""
+    entity_orchestrations: list[BegunOrchestration] = field(default_factory=list)
+    """What the entities which were run have started."""
     timers: list[Timer] = field(default_factory=list)
     events_sent: list[SentEvent] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)

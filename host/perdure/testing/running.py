@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from perdure.core.data import to_json
+from perdure.core.entity_id import EntityId
 from perdure.core.naming import check_instance_id, check_text, name_of
 from perdure.engine.registry import Registry
+from perdure.testing.entity_stubs import EntityStubs
 from perdure.testing.functions import Function, Functions, add_orchestrator, named, plain, registry_of
 from perdure.testing.orchestrator_run import OrchestratorRun
 from perdure.testing.stubs import Awaiting, stub_function
@@ -29,6 +31,8 @@ def run_orchestrator(
     *,
     activities: Functions | None = None,
     sub_orchestrations: Functions | None = None,
+    entities: Functions | None = None,
+    entity_states: Mapping[EntityId | str, Any] | None = None,
     events: Iterable[Given] = (),
     app: Any = None,
     instance_id: str = "test",
@@ -53,9 +57,15 @@ def run_orchestrator(
             call by call. Or a list of activities that are run as they are. `call_http` is the activity "call_http":
             its input is the request, its result the response, `{"statusCode": 200, "headers": {}, "content": ""}`.
         sub_orchestrations: the same for sub-orchestrations; a generator function or a decorated orchestrator is run.
+        entities: what answers calls of entities, by name, class, decorated function or `EntityId`: an entity class or
+            decorated entity function is run, a dictionary answers by operation (a value, an exception, a function of
+            the operation's input), another function is called with the `EntityCall`, another value is the result. Or a
+            list of entities that are run. Stubs are not signalled; locks are granted at once.
+        entity_states: states that entities which are run begin with, by `EntityId`.
         events: external events: `"name"`, `("name", data)` or `("name", data, when)`. Those without a time come one at
             a time, each as soon as nothing else is left to do; time does not pass before.
-        app: an app, blueprint or registry: its activities and sub-orchestrations are run unless they are stubbed.
+        app: an app, blueprint or registry: its activities, sub-orchestrations and entities are run unless they are
+            stubbed.
         instance_id: id of the instance.
         parent_instance_id: id of its parent.
         version: its version.
@@ -96,7 +106,12 @@ def run_orchestrator(
     given = [_given(event, began) for event in events]
     with Awaiting() as awaiting:
         surroundings = Surroundings(
-            registry=registry, stubs=stubs, awaiting=awaiting, max_turns=max_turns, check_replay=check_replay
+            registry=registry,
+            stubs=stubs,
+            entities=EntityStubs(registry, entities, entity_states, awaiting),
+            awaiting=awaiting,
+            max_turns=max_turns,
+            check_replay=check_replay,
         )
         return Trial(surroundings, instance, given).run(generations=generations, may_wait=may_wait)
 

@@ -12,6 +12,8 @@ from itertools import zip_longest
 from perdure.core.actions import (
     Action,
     ContinuedAsNew,
+    EntityCalled,
+    EntitySignaled,
     EventSent,
     OrchestrationCompleted,
     PatchMarked,
@@ -86,12 +88,21 @@ def _data(first: Action | None, second: Action | None) -> tuple[str, object, obj
             return f"the time of a timer (#{first.no})", first.fire_at, second.fire_at
         case EventSent(), EventSent():
             return f"the data of event '{first.name}' (#{first.no})", first.data, second.data
+        case EntityCalled(), EntityCalled():
+            return f"the input of {_operation(first)}", first.input, second.input
+        case EntitySignaled(), EntitySignaled():
+            what = f"the input or time of {_operation(first)}"
+            return what, (first.input, first.due), (second.input, second.due)
         case ContinuedAsNew(), ContinuedAsNew():
             return "the input of continue_as_new", first.input, second.input
         case OrchestrationCompleted(), OrchestrationCompleted():
             return "its end", _told(first), _told(second)
         case _:
             return "", None, None
+
+
+def _operation(action: EntityCalled | EntitySignaled) -> str:
+    return f"operation '{action.operation}' of entity '{action.entity}' (#{action.no})"
 
 
 def _told(end: OrchestrationCompleted) -> str:

@@ -10,7 +10,9 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
 
+from perdure.core.failure import Failure, failure_of
 from perdure.errors import PerdureError
+from perdure.testing.errors import StuckError
 
 
 class StubExhausted(PerdureError, AssertionError):
@@ -46,6 +48,16 @@ def stub_function(stub: Any) -> Callable[[Any], Any]:
         answer: Callable[[Any], Any] = stub
         return answer
     return lambda _input: _answer(stub)
+
+
+def outcome_of(call: Callable[[], str]) -> str | Failure:
+    """Return what a call gives, or the failure that its exception is; what fails the test is raised."""
+    try:
+        return contextvars.copy_context().run(call)
+    except (StubExhausted, StuckError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the function's failure
+        return failure_of(error)
 
 
 def _answer(outcome: Any) -> Any:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from perdure.core.actions import SubOrchestrationScheduled, TaskScheduled
 from perdure.core.data import to_json
-from perdure.core.failure import Failure, failure_of
+from perdure.core.failure import Failure
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.core.typed import read_as
 from perdure.engine.registry import ActivityContext, Registry, current_activity
 from perdure.errors import UnknownFunctionError
 from perdure.storage.rows import Instance
-from perdure.testing.errors import StuckError
+from perdure.testing.entity_stubs import EntityStubs
 from perdure.testing.functions import shown_name
-from perdure.testing.stubs import Awaiting, StubExhausted
+from perdure.testing.stubs import Awaiting, outcome_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +28,7 @@ class Surroundings:
     """Activities, stubs among them, and the orchestrators that are run."""
     stubs: Mapping[str, Callable[[Any], Any]]
     """What answers in the place of sub-orchestrations, by their folded names."""
+    entities: EntityStubs
     awaiting: Awaiting
     max_turns: int
     check_replay: bool
@@ -56,7 +56,7 @@ class Surroundings:
             value = read_as(action.input, hint, f"the input of activity '{name}'")
             return to_json(self.awaiting.result(function(value)), f"the result of activity '{name}'")
 
-        return _outcome(call)
+        return outcome_of(call)
 
     def is_stubbed(self, name: str) -> bool:
         """Whether a stub answers in the place of a sub-orchestration."""
@@ -72,7 +72,7 @@ class Surroundings:
             stub = self.stubs[name.casefold()]
             return to_json(self.awaiting.result(stub(value)), f"the output of sub-orchestration '{name}'")
 
-        return _outcome(call)
+        return outcome_of(call)
 
     def check_orchestrator(self, name: str, caller: str) -> None:
         """Raise UnknownFunctionError unless there is an orchestrator of this name."""
@@ -106,12 +106,3 @@ def new_instance(
         input=input_,
         parent_id=parent_id,
     )
-
-
-def _outcome(call: Callable[[], str]) -> str | Failure:
-    try:
-        return copy_context().run(call)
-    except (StubExhausted, StuckError):
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the function's failure
-        return failure_of(error)

@@ -16,8 +16,12 @@ import msgspec
 from msgspec import UNSET
 
 from perdure.core.actions import (
+    Action,
     ContinuedAsNew,
+    EntityCalled,
+    EntitySignaled,
     EventSent,
+    LockRequested,
     OrchestrationCompleted,
     SubOrchestrationScheduled,
     TaskScheduled,
@@ -25,8 +29,13 @@ from perdure.core.actions import (
     TimerCreated,
 )
 from perdure.core.data import from_json, to_json
+from perdure.core.entities.effects import SignalSent
+from perdure.core.entity_id import EntityId
 from perdure.core.failure import Failure
 from perdure.core.history import (
+    EntityLockGranted,
+    EntityOperationCompleted,
+    EntityOperationFailed,
     Event,
     EventRaised,
     ExecutionStarted,
@@ -44,6 +53,7 @@ from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.engine.executor import orchestration_of
 from perdure.errors import PerdureError
 from perdure.storage.rows import Instance
+from perdure.testing.entity_run import EntityCall, signal_of
 from perdure.testing.errors import StuckError
 from perdure.testing.orchestrator_run import Call, OrchestratorRun, SentEvent, Timer
 from perdure.testing.recorded_history import RecordedHistory
@@ -178,26 +188,36 @@ class Trial:
             generation.second.at(turn)
         end: OrchestrationCompleted | ContinuedAsNew | None = None
         for action in decision.actions:
-            match action:
-                case OrchestrationCompleted() | ContinuedAsNew():
-                    end = action
-                case TaskScheduled():
-                    self._call_activity(action)
-                case SubOrchestrationScheduled():
-                    self._call_child(action)
-                case TimerCreated():
-                    self._create_timer(action)
-                case TimerCanceled():
-                    timer = generation.timers[action.no]
-                    timer.cancelled, timer.fired = True, False
-                case EventSent():
-                    sent = SentEvent(action.instance_id, action.name, from_json(action.data))
-                    self._run.events_sent.append(sent)
-                case _:  # what is recorded only
-                    continue
+            if isinstance(action, OrchestrationCompleted | ContinuedAsNew):
+                end = action
+            else:
+                self._carry_out(action)
         if end is not None and generation.second is not None:
             generation.second.at_the_end(generation.turns)
         return end
+
+    def _carry_out(self, action: Action) -> None:
+        match action:
+            case TaskScheduled():
+                self._call_activity(action)
+            case SubOrchestrationScheduled():
+                self._call_child(action)
+            case EntityCalled():
+                self._call_entity(action)
+            case EntitySignaled():
+                self._signal_entity(action)
+            case LockRequested():
+                self._run.critical_sections.append([EntityId.parse(entity) for entity in action.entities])
+                self._schedule(self._now, EntityLockGranted(action.no))
+            case TimerCreated():
+                self._create_timer(action)
+            case TimerCanceled():
+                timer = self._generation.timers[action.no]
+                timer.cancelled, timer.fired = True, False
+            case EventSent():
+                self._run.events_sent.append(SentEvent(action.instance_id, action.name, from_json(action.data)))
+            case _:  # what is recorded only
+                return
 
     def _what_comes_next(self) -> list[Event]:
         """Return what is due now; else the next event that the test gives; else what is due when time has passed."""
@@ -262,6 +282,20 @@ class Trial:
             self._schedule(self._now, TaskFailed(action.no, outcome))
         else:
             self._schedule(self._now, TaskCompleted(action.no, outcome))
+
+    def _call_entity(self, action: EntityCalled) -> None:
+        call = EntityCall(EntityId.parse(action.entity), action.operation, from_json(action.input))
+        self._run.entity_calls.append(call)
+        outcome = self._around.entities.call(action, self._name, self._now)
+        if isinstance(outcome, Failure):
+            self._schedule(self._now, EntityOperationFailed(action.no, outcome))
+        else:
+            self._schedule(self._now, EntityOperationCompleted(action.no, outcome))
+
+    def _signal_entity(self, action: EntitySignaled) -> None:
+        sent = SignalSent(action.entity, action.operation, action.input, action.due)
+        self._run.signals.append(signal_of(sent))
+        self._around.entities.signal(sent, self._now)
 
     def _call_child(self, action: SubOrchestrationScheduled) -> None:
         self._run.sub_orchestrations.append(Call(action.name, from_json(action.input)))
@@ -341,6 +375,9 @@ class Trial:
         run = self._run
         run.status, run.ended_at = status, self._now
         run.custom_status = from_json(self._custom_status)
+        self._around.entities.pass_time(self._now)
+        run.entity_states = self._around.entities.states()
+        run.entity_orchestrations = list(self._around.entities.begun)
         run.history = self._recorded()
         return run
 
