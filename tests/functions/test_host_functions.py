@@ -59,6 +59,14 @@ def test_the_functions(app):
             returned,
         ],
         "perdure-http-operations": [{**http, "methods": ["POST"], "route": f"durabletask/{operations}"}, returned],
+        "perdure-http-entities": [
+            {**http, "methods": ["GET"], "route": "durabletask/entities/{entityName?}"},
+            returned,
+        ],
+        "perdure-http-entity": [
+            {**http, "methods": ["GET", "POST", "DELETE"], "route": "durabletask/entities/{entityName}/{entityKey}"},
+            returned,
+        ],
         "perdure-http-openapi": [{**http, "methods": ["GET"], "route": "durabletask/openapi.json"}, returned],
     }
 
@@ -92,6 +100,8 @@ def test_an_app_that_runs_nothing_has_no_queue_functions(app_folder):
         "perdure-http-start",
         "perdure-http-instances",
         "perdure-http-operations",
+        "perdure-http-entities",
+        "perdure-http-entity",
         "perdure-http-openapi",
     }
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection, positive_data_acceptance
 
 import perdure_functions as df
-from perdure_functions.http_api.openapi import _OPERATIONS
+from perdure_functions.http_api.operations import OPERATIONS
 from tests.functions.driving import content
 from tests.local.running_host import RunningHost
 
@@ -30,6 +30,10 @@ def echo(context):
 def wait(context):
     context.set_custom_status({"waits": True})
     return (yield context.wait_for_external_event("go", timeout=timedelta(days=1)))
+
+@app.entity_trigger(context_name="context")
+def last(context):
+    context.set_state([context.operation_name, context.get_input()])
 """
 EXAMPLES = int(os.environ.get("PERDURE_FUZZ_EXAMPLES", "25"))
 """Requests an operation; more by hand."""
@@ -67,6 +71,9 @@ async def test_the_document(driver):
         ("/instances/{instanceId}/raiseEvent/{eventName}", "post"),
         *((f"/instances/{{instanceId}}/{name}", "post") for name in ("terminate", "suspend", "resume")),
         *((f"/instances/{{instanceId}}/{name}", "post") for name in ("rewind", "restart")),
+        ("/entities", "get"),
+        ("/entities/{entityName}", "get"),
+        *(("/entities/{entityName}/{entityKey}", method) for method in ("get", "post", "delete")),
     }
     listing = {each["name"]: each for each in document["paths"]["/instances"]["get"]["parameters"]}
     assert listing["top"]["schema"] == {"default": 100, "maximum": 1000, "minimum": 1, "type": "integer"}
@@ -108,7 +115,7 @@ FUZZ = settings(
 
 
 @pytest.mark.parametrize("mode", [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE])
-@pytest.mark.parametrize("name", [operation.id for operation in _OPERATIONS])
+@pytest.mark.parametrize("name", [operation.id for operation in OPERATIONS])
 def test_whatever_is_asked_the_answer_is_a_documented_one(api, name, mode):
     """Schemas, status codes, content types and headers as the document says, and never a server error."""
     operation = api.find_operation_by_id(name)
@@ -120,6 +127,8 @@ def test_whatever_is_asked_the_answer_is_a_documented_one(api, name, mode):
             (case.query or {}).pop(parameter, None)
         if "functionName" in (case.path_parameters or {}):
             case.path_parameters["functionName"] = function
+        if "entityKey" in (case.path_parameters or {}):
+            case.path_parameters["entityName"] = {"echo": "last", "wait": "nobody"}[function]
         if (case.query or {}).get("timeout"):
             case.query["timeout"] = 0.01  # what waits would be waited for
         (case.headers or {}).pop("x-ms-continuation-token", None)  # of which only the server's own are any good

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -23,9 +22,9 @@ from perdure_functions.http_api.models import (
     StatusQuery,
     TerminateQuery,
 )
-from perdure_functions.http_api.reading import BadRequest, parameter, read_body, read_query
+from perdure_functions.http_api.paging import continued, next_page
+from perdure_functions.http_api.reading import parameter, read_body, read_query
 
-CONTINUATION = "x-ms-continuation-token"
 RETRY_AFTER = "5"
 """Seconds after which a caller is told to ask for the status again."""
 
@@ -75,7 +74,7 @@ async def list_instances(request: func.HttpRequest, client: DurableOrchestration
         query.created_time_from, query.created_time_to, query.runtime_status, query.instance_id_prefix, query.tags
     )
     found: list[DurableOrchestrationStatus] = []
-    continuation = _continuation_of(request.headers.get(CONTINUATION) or None, query)
+    continuation = continued(request, query)
     while True:
         page = await client.query(
             wanted, top=query.top - len(found), continuation=continuation, show_input=query.show_input
@@ -84,8 +83,7 @@ async def list_instances(request: func.HttpRequest, client: DurableOrchestration
         continuation = page.continuation
         if continuation is None or len(found) >= query.top:
             break
-    headers = {CONTINUATION: f"{_fingerprint(query)}.{continuation}"} if continuation else None
-    return json_response(200, [content_of(status) for status in found], headers)
+    return json_response(200, [content_of(status) for status in found], next_page(continuation, query))
 
 
 async def purge(request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
@@ -153,22 +151,6 @@ async def purge_many(request: func.HttpRequest, client: DurableOrchestrationClie
     if not purged.instances_deleted:
         return complaint(404, "there are no such instances")
     return json_response(200, purged.to_json())
-
-
-def _fingerprint(query: ListQuery) -> str:
-    """Tell a query from others, whatever its page size."""
-    conditions = query.model_dump_json(exclude={"top", "show_input"})
-    return hashlib.sha256(conditions.encode()).hexdigest()[:16]
-
-
-def _continuation_of(token: str | None, query: ListQuery) -> str | None:
-    """Return the store's continuation in a token. Raises BadRequest if the token is not one of this very query."""
-    if token is None:
-        return None
-    fingerprint, _, continuation = token.partition(".")
-    if fingerprint != _fingerprint(query) or not continuation:
-        raise BadRequest(f"header {CONTINUATION}: this is no token of a page before with the same conditions")
-    return continuation
 
 
 def complaint(code: int, message: str) -> func.HttpResponse:

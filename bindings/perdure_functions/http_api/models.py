@@ -124,6 +124,32 @@ class PurgeManyQuery(PurgeQuery):
     tags: _Tags = Field(default={}, description="With these tags: `name=value`, separated by commas.")
 
 
+class EntityListQuery(Query):
+    """Asking after many entities."""
+
+    last_operation_time_from: _Time | None = Field(
+        default=None, description="With their last operation at this time or later."
+    )
+    last_operation_time_to: _Time | None = Field(
+        default=None, description="With their last operation at this time or earlier."
+    )
+    fetch_state: bool = Field(default=False, description="Include states.")
+    top: int = Field(default=100, ge=1, le=1_000, description="How many at most.")
+
+
+class NamedEntityListQuery(EntityListQuery):
+    """Asking after many entities of one name."""
+
+    key_prefix: str = Field(default="", description="Whose key begins with this.")
+
+
+class SignalQuery(Query):
+    """Signalling an entity."""
+
+    op: str = Field(min_length=1, max_length=1_000, description="The operation.")
+    signal_time: _Time | None = Field(default=None, description="When to perform it, at the earliest.")
+
+
 class _Answer(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel)
 
@@ -156,6 +182,21 @@ class Status(_Answer):
     history_events: list[dict[str, Any]] = Field(default=[], description="Only if it was asked for.")
     tags: dict[str, str] = Field(default={}, description="Only if the instance has any.")
     reason: str = Field(default="", description="Only if it makes no progress: why.")
+
+
+class EntityName(_Answer):
+    """Which entity it is."""
+
+    name: str
+    key: str
+
+
+class ListedEntity(_Answer):
+    """An entity in a list."""
+
+    entity_id: EntityName
+    last_operation_time: datetime
+    state: Any = Field(default=None, description="Only if it was asked for.")
 
 
 class Purged(_Answer):

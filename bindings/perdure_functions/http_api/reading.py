@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import azure.functions as func
 from pydantic import ValidationError
 
 from perdure.errors import PerdureError
 from perdure_functions.http_api.models import Query
+from perdure_functions.links import ROUTE
 
 _ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
+_PARAMETERS = {
+    "orchestrators": ["functionName", "instanceId"],
+    "instances": ["instanceId", "operation", "eventName"],
+    "entities": ["entityName", "entityKey"],
+}
+"""What follows in a path, in this order."""
 
 AnyQuery = TypeVar("AnyQuery", bound=Query)
 
@@ -51,8 +60,18 @@ def _no_such_number(name: str) -> None:
 
 
 def parameter(request: func.HttpRequest, name: str) -> str:
-    """Return a parameter of the route. The Functions host decodes everything in it but slashes; where the URL shows
-    that `%2F` was meant as such, it stays.
+    """Return a parameter of the route. The Functions host decodes everything in it but slashes, so that `%2F` and
+    `%252F` look alike: the URL, where it is the caller's own, tells which was meant.
     """
-    value = request.route_params.get(name) or ""
-    return value if "%252f" in request.url.casefold() else _ENCODED_SLASH.sub("/", value)
+    value = _ENCODED_SLASH.sub("/", request.route_params.get(name) or "")
+    written = _written(request.url).get(name, value)
+    return written if _ENCODED_SLASH.sub("/", written) == value else value
+
+
+def _written(url: str) -> dict[str, str]:
+    """Return the parameters as they stand in the URL; none if it is not the API's."""
+    path = [unquote(segment) for segment in urlsplit(url).path.split("/")]
+    for place, (root, collection) in enumerate(pairwise(path)):
+        if root.casefold() == ROUTE and collection.casefold() in _PARAMETERS:
+            return dict(zip(_PARAMETERS[collection.casefold()], path[place + 2 :], strict=False))
+    return {}

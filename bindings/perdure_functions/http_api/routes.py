@@ -14,7 +14,7 @@ from perdure.errors import (
 )
 from perdure.storage.protocol import StorageUnavailable
 from perdure_functions.client import DurableOrchestrationClient, json_response
-from perdure_functions.http_api import handlers
+from perdure_functions.http_api import entity_handlers, handlers
 from perdure_functions.http_api.handlers import Handler, complaint
 from perdure_functions.http_api.models import Query
 from perdure_functions.http_api.openapi import document
@@ -56,12 +56,31 @@ def add_http_functions(container: func.Blueprint, runtime: Runtime, auth_level: 
     async def operate(req: func.HttpRequest) -> func.HttpResponse:
         return await api.operate(req)
 
+    @container.function_name("perdure-http-entities")
+    @container.route(f"{ROUTE}/entities/{{entityName?}}", methods=["GET"], auth_level=auth_level)
+    async def entities(req: func.HttpRequest) -> func.HttpResponse:
+        return await api.entities(req)
+
+    @container.function_name("perdure-http-entity")
+    @container.route(
+        f"{ROUTE}/entities/{{entityName}}/{{entityKey}}", methods=["GET", "POST", "DELETE"], auth_level=auth_level
+    )
+    async def entity(req: func.HttpRequest) -> func.HttpResponse:
+        return await api.entity(req)
+
     @container.function_name("perdure-http-openapi")
     @container.route(f"{ROUTE}/openapi.json", methods=["GET"], auth_level=auth_level)
     async def openapi(req: func.HttpRequest) -> func.HttpResponse:
         return api.openapi(req)
 
-    return ["perdure-http-start", "perdure-http-instances", "perdure-http-operations", "perdure-http-openapi"]
+    return [
+        "perdure-http-start",
+        "perdure-http-instances",
+        "perdure-http-operations",
+        "perdure-http-entities",
+        "perdure-http-entity",
+        "perdure-http-openapi",
+    ]
 
 
 class ManagementApi:
@@ -108,6 +127,20 @@ class ManagementApi:
             case _:
                 operations = "raiseEvent/{eventName}, terminate, suspend, resume, rewind and restart"
                 return complaint(404, f"there is no such operation: {operations} are")
+
+    async def entities(self, request: func.HttpRequest) -> func.HttpResponse:
+        """GET entities/{entityName?}."""
+        return await self._answer(request, entity_handlers.list_entities)
+
+    async def entity(self, request: func.HttpRequest) -> func.HttpResponse:
+        """GET, POST and DELETE, of entities/{entityName}/{entityKey}."""
+        match request.method:
+            case "POST":
+                return await self._answer(request, entity_handlers.signal)
+            case "DELETE":
+                return await self._answer(request, entity_handlers.delete)
+            case _:
+                return await self._answer(request, entity_handlers.state)
 
     async def _answer(self, request: func.HttpRequest, handler: Handler) -> func.HttpResponse:
         try:

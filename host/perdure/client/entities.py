@@ -73,9 +73,10 @@ class Entities(HubClient):
                 order.
 
         Raises:
+            UnknownFunctionError: the app in this process has no such entity function.
             DataError: the input has no JSON form.
         """
-        entity = instance_id_of(entityId)
+        entity = self._known(entityId)
         name = check_text(operation_name, "an operation's name")
         if not name:
             raise ValueError("an operation's name can't be empty")
@@ -83,8 +84,12 @@ class Entities(HubClient):
 
     @_also_named
     async def delete_entity(self, entityId: EntityId | str) -> None:  # noqa: N803 - as above
-        """Delete an entity: perform its operation `delete` if it is a class, else remove its state."""
-        await self._operate(instance_id_of(entityId), DELETE, to_json(None), None, delete=True)
+        """Delete an entity: perform its operation `delete` if it is a class, else remove its state.
+
+        Raises:
+            UnknownFunctionError: the app in this process has no such entity function.
+        """
+        await self._operate(self._known(entityId), DELETE, to_json(None), None, delete=True)
 
     @_also_named
     async def read_entity_state(
@@ -202,6 +207,14 @@ class Entities(HubClient):
         return CleanEntityStorageResult(removed, released)
 
     # ---- its own ---------------------------------------------------------------------------------------------------
+
+    def _known(self, entity: EntityId | str) -> str:
+        """Return the instance id of an entity that this app can perform operations of, as far as it knows."""
+        entity_id = EntityId.parse(entity) if isinstance(entity, str) else entity
+        instance_id = instance_id_of(entity_id)
+        if self._registry is not None:
+            self._registry.entities.get(entity_id.name)
+        return instance_id
 
     async def _operate(
         self, entity: str, operation: str, data: str, when: datetime | None, *, delete: bool = False
