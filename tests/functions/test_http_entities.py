@@ -45,6 +45,10 @@ def new_app():
         def delete(self) -> None:
             self.state = ["deleted"]
 
+    @app.orchestration_trigger("context")
+    def echo(context):
+        return context.get_input()
+
     return app
 
 
@@ -298,3 +302,24 @@ async def test_only_hubs_that_the_app_names(driver):
     for method, path in (("GET", ""), ("GET", "/counter/a"), ("POST", "/counter/a"), ("DELETE", "/counter/a")):
         told = await complaint(driver, method, f"durabletask/entities{path}?op=add&taskHub=Other", code=400)
         assert told == "this app does not manage task hub 'Other'"
+
+
+# ---- entities are no instances -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["raiseEvent/go", "terminate", "suspend", "resume", "rewind", "restart", ""])
+async def test_instance_routes_do_not_know_entities(driver, command):
+    await driver.request("POST", "durabletask/entities/counter/a?op=add", 1)
+    await state(driver, "counter", "a")
+    path = f"durabletask/instances/%40counter%40a{command and '/'}{command}"
+    for method in ["POST"] if command else ["GET", "DELETE"]:
+        assert "there is no instance '@counter@a'" in await complaint(driver, method, path, code=404)
+    assert content(await driver.request("GET", "durabletask/instances")) == []
+    told = await complaint(driver, "DELETE", "durabletask/instances?createdTimeFrom=2020-01-01", code=404)
+    assert told == "there are no such instances"
+    assert await state(driver, "counter", "a") == 1
+
+
+async def test_nothing_is_started_under_the_id_of_an_entity(driver):
+    told = await complaint(driver, "POST", "durabletask/orchestrators/echo/@counter@a", code=400)
+    assert told.startswith("'@counter@a' is the id of an entity: an orchestration can't have it")

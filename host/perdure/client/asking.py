@@ -11,6 +11,7 @@ import msgspec
 from perdure.client.arguments import instance_query
 from perdure.client.hub_client import HubClient
 from perdure.client.status import DurableOrchestrationStatus
+from perdure.core.entity_id import is_entity_id
 from perdure.core.naming import check_instance_id
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
 from perdure.storage.protocol import NotifiesOfChanges
@@ -49,7 +50,8 @@ class Asks(HubClient):
             show_history_output: include results in the history.
             show_input: include its input, and inputs in the history.
         """
-        check_instance_id(instance_id)
+        if is_entity_id(check_instance_id(instance_id)):
+            return DurableOrchestrationStatus()
         if show_history:
             return await self._reader.status_with_history(
                 instance_id, show_results=show_history_output, show_input=show_input

@@ -10,6 +10,7 @@ from typing import Self
 from perdure.client.reading import StatusReader
 from perdure.client.reuse import ReuseId
 from perdure.client.signals import Signals
+from perdure.core.entity_id import is_entity_id
 from perdure.core.naming import check_instance_id
 from perdure.core.status import ENDED
 from perdure.engine.clock import Clock, NewId, SystemClock, new_id
@@ -124,6 +125,11 @@ class HubClient:
         return None if self._worker is None else self._worker.registry
 
     async def _existing(self, instance_id: str) -> Instance:
+        if is_entity_id(instance_id):
+            raise InstanceNotFoundError(
+                f"there is no instance '{instance_id}' in task hub '{self.task_hub_name}': this is the id of an "
+                f"entity, whose state can be read"
+            )
         instance = await self._reader.find(instance_id)
         if instance is None:
             raise InstanceNotFoundError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from perdure.core.actions import SubOrchestrationScheduled
+from perdure.core.entity_id import is_entity_id
 from perdure.core.status import ENDED
 from perdure.engine.deleting import finish_deletion
 from perdure.engine.dispatch import Dispatch
@@ -32,6 +33,8 @@ class Purging:
             instance_id: the instance.
             recursive: delete its children, and theirs, if they have ended.
         """
+        if is_entity_id(instance_id):
+            return 0
         deleted = 0
         if recursive:
             for child in await self._ended_children(instance_id):

@@ -10,6 +10,7 @@ from perdure.client.arguments import aware
 from perdure.client.hub_client import HubClient
 from perdure.client.reuse import ReuseId
 from perdure.core.data import to_json
+from perdure.core.entity_id import check_orchestration_id
 from perdure.core.messages import Start, Terminate
 from perdure.core.naming import check_instance_id, checked_tags, name_of
 from perdure.core.outbox import start_message_id
@@ -57,7 +58,7 @@ class Starts(HubClient):
 
         Args:
             orchestration_function_name: the orchestrator's name, or the decorated function itself.
-            instance_id: 1 to 256 characters; None makes a new one.
+            instance_id: 1 to 256 characters, and not an entity's (`@name@key`); None makes a new one.
             client_input: the orchestration's input, anything that has a JSON form.
             version: version to start with; None takes the default.
             start_at: don't begin before this time (a naive one means UTC); None begins at once.
@@ -66,6 +67,7 @@ class Starts(HubClient):
 
         Raises:
             InstanceExistsError: the id belongs to an instance that does not give way.
+            ValueError: there can be no orchestration of this id.
             UnknownFunctionError: the app in this process has no such orchestrator.
             DataError: the input has no JSON form, or does not fit what the orchestrator in this process declares.
             TimeoutError: a running instance was to give way, but did not end within 30 seconds of being terminated.
@@ -75,7 +77,7 @@ class Starts(HubClient):
         text = None if client_input is None else to_json(client_input, f"the input of orchestration '{name}'")
         policy = self._reuse if reuse is None else ReuseId(reuse)
         start = _Start(name, text, version, aware(start_at), checked_tags(tags), policy)
-        return await self._start(self._new_id() if instance_id is None else check_instance_id(instance_id), start)
+        return await self._start(self._new_id() if instance_id is None else check_orchestration_id(instance_id), start)
 
     async def _start(self, instance_id: str, start: _Start) -> str:
         if self._worker is not None:

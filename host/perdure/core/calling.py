@@ -9,10 +9,11 @@ from typing import Any, Literal, TypeVar, overload
 
 from perdure.core.actions import SubOrchestrationScheduled, TaskScheduled, TimerCanceled, TimerCreated
 from perdure.core.data import to_json
+from perdure.core.entity_id import check_orchestration_id
 from perdure.core.frame import Frame
 from perdure.core.hints import FunctionTypes, Hints, NoTypes, activity_hints, orchestrator_hints
 from perdure.core.http_calls import DEFAULT_TIMEOUT, HTTP_ACTIVITY, HttpCall, ManagedIdentityTokenSource, http_request
-from perdure.core.naming import check_instance_id, checked_tags, name_of
+from perdure.core.naming import checked_tags, name_of
 from perdure.core.retry import RetryPolicy, next_wait
 from perdure.core.tasks import RetryTask, Task, TimerTask
 from perdure.core.typed import read_as
@@ -152,7 +153,7 @@ class Calls:
         child = name_of(name, "sub-orchestrator")
         data = to_json(input_, f"the input of sub-orchestration '{child}'")
         if instance_id is not None:
-            check_instance_id(instance_id)
+            check_orchestration_id(instance_id)
         self._frame.section.check_child(child)
         checked, its_version = checked_tags(tags), checked_version(version)
         hint = _first(

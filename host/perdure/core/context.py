@@ -16,10 +16,11 @@ from perdure.core.actions import (
 )
 from perdure.core.data import from_json, to_json
 from perdure.core.entity_calls import EntityCalls
+from perdure.core.entity_id import check_orchestration_id
 from perdure.core.frame import Frame
 from perdure.core.hints import FunctionTypes
 from perdure.core.histories import HistoryEvent, history_events
-from perdure.core.naming import check_instance_id, check_text
+from perdure.core.naming import check_text
 from perdure.core.replay_safe import ReplaySafeLogger
 from perdure.core.tasks import Task, TimedEvent, WhenAll, WhenAny
 from perdure.core.typed import read_as
@@ -178,7 +179,7 @@ class OrchestrationContext(EntityCalls):
 
     def send_event(self, instance_id: str, name: str, data: Any = None) -> None:
         """Raise an external event at another orchestration; nothing to wait for."""
-        check_instance_id(instance_id)
+        check_orchestration_id(instance_id)
         check_text(name, "an external event's name")
         text = to_json(data, f"the data of event '{name}'")
         self._frame.ask(EventSent(self._frame.number(), instance_id, name, text))

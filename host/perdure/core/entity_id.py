@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from perdure.core.naming import INSTANCE_ID_LIMIT, check_text
+from perdure.core.naming import INSTANCE_ID_LIMIT, check_instance_id, check_text
 
 _MARK = "@"
 
@@ -97,6 +97,17 @@ def is_entity_id(instance_id: str) -> bool:
     """Whether an instance id is an entity's."""
     name, mark, key = instance_id[1:].partition(_MARK)
     return instance_id.startswith(_MARK) and bool(name and mark and key)
+
+
+def check_orchestration_id(instance_id: object) -> str:
+    """Return the id if it can be an orchestration's. Raises TypeError and ValueError, for an entity's id, too."""
+    checked = check_instance_id(instance_id)
+    if is_entity_id(checked):
+        raise ValueError(
+            f"'{checked}' is the id of an entity: an orchestration can't have it, choose another. Entities are called "
+            f"and signalled."
+        )
+    return checked
 
 
 def instance_id_of(entity: object) -> str:

@@ -28,6 +28,7 @@ import msgspec
 
 from perdure.client import Client
 from perdure.core.actions import ContinuedAsNew, OrchestrationCompleted, TaskScheduled
+from perdure.core.entity_id import is_entity_id
 from perdure.core.history import EventRaised, Turn
 from perdure.core.naming import check_instance_id
 from perdure.core.state import Parent
@@ -120,7 +121,11 @@ async def record_history(source: Client | Storage, instance_id: str) -> Recorded
         StorageUnavailable: the store can't be reached.
     """
     storage: Storage = source.storage if isinstance(source, Client) else source
-    check_instance_id(instance_id)
+    if is_entity_id(check_instance_id(instance_id)):
+        raise InstanceNotFoundError(
+            f"there is no instance '{instance_id}' in task hub '{storage.hub}': this is the id of an entity, and "
+            f"entities have no history"
+        )
     desk = PayloadDesk(storage, new_id)
     commit: str | None = None
     while True:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from perdure.core.data import to_json
-from perdure.core.entity_id import EntityId
-from perdure.core.naming import check_instance_id, check_text, name_of
+from perdure.core.entity_id import EntityId, check_orchestration_id
+from perdure.core.naming import check_text, name_of
 from perdure.engine.registry import Registry
 from perdure.testing.entity_stubs import EntityStubs
 from perdure.testing.functions import Function, Functions, add_orchestrator, named, plain, registry_of
@@ -95,7 +95,7 @@ def run_orchestrator(
     add_orchestrator(registry, name, orchestrator)
     _add_activities(registry, activities)
     instance = new_instance(
-        check_instance_id(instance_id),
+        check_orchestration_id(instance_id),
         name,
         began,
         execution_id=_EXECUTION_ID,

@@ -10,9 +10,9 @@ from perdure.core.aliases import also_named
 from perdure.core.calling import instant
 from perdure.core.data import to_json
 from perdure.core.entities.effects import Effect, OrchestrationBegun, SignalSent
-from perdure.core.entity_id import EntityId, instance_id_of
+from perdure.core.entity_id import EntityId, check_orchestration_id, instance_id_of
 from perdure.core.hints import Hints
-from perdure.core.naming import check_instance_id, check_text, checked_tags, name_of
+from perdure.core.naming import check_text, checked_tags, name_of
 from perdure.core.typed import read_as
 from perdure.core.versions import checked_version
 
@@ -207,7 +207,7 @@ class DurableEntityContext:
         """
         orchestrator = name_of(name, "orchestration")
         data = to_json(input, f"the input of orchestration '{orchestrator}'")
-        its_id = self._new_id() if instance_id is None else check_instance_id(instance_id)
+        its_id = self._new_id() if instance_id is None else check_orchestration_id(instance_id)
         begins = None if start_at is None else instant(start_at)
         begun = OrchestrationBegun(its_id, orchestrator, data, checked_version(version), begins, checked_tags(tags))
         self.effects.append(begun)
