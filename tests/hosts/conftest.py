@@ -7,40 +7,47 @@ from perdure.storage.connection import resolve_connection
 from perdure.storage.opening import open_storage
 from tests.local.running_host import RunningHost
 
-APP = Path(__file__).parent / "ledger_app"
+HOSTS = Path(__file__).parent
 
 
 class Deployment:
     """An app folder, a store, and the hosts that run on them."""
 
-    def __init__(self, folder: Path, connection: str) -> None:
+    def __init__(self, folder: Path, connection: str, hub: str) -> None:
         self.folder = folder
+        self.hub = hub
         self.ledger = folder / "ledger.txt"
         self.ledger.touch()
         self._connection = connection
 
-    def host(self, invisibility: int = 60) -> RunningHost:
+    def host(self, invisibility: int = 60, **variables: str) -> RunningHost:
         """Start a host in one process: killing it kills all of it."""
         environ = {
             "AzureWebJobsStorage": self._connection,
             "LEDGER": str(self.ledger),
             "PERDURE_INVISIBILITY": str(invisibility),
+            **variables,
         }
         return RunningHost(self.folder, "--no-reload", environ=environ)
 
     def storage(self):
-        return open_storage(resolve_connection("Storage", {"Storage": self._connection}), "LedgerApp")
+        return open_storage(resolve_connection("Storage", {"Storage": self._connection}), self.hub)
 
 
-@pytest.fixture(params=["embedded", pytest.param("azurite", marks=pytest.mark.azurite)])
-def deployment(request, tmp_path):
+def deployed(app: Path, hub: str, request: pytest.FixtureRequest, tmp_path: Path) -> Deployment:
+    """Deploy an app on the store that the test's parameter names."""
     folder = tmp_path / "app"
-    shutil.copytree(APP, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(app, folder, ignore=shutil.ignore_patterns("__pycache__"))
     if request.param == "embedded":
         connection = f"sqlite:///{tmp_path / 'store.db'}"
     else:
         connection = request.getfixturevalue("own_azurite").connection_string
-    return Deployment(folder, connection)
+    return Deployment(folder, connection, hub)
+
+
+@pytest.fixture(params=["embedded", pytest.param("azurite", marks=pytest.mark.azurite)])
+def deployment(request, tmp_path):
+    return deployed(HOSTS / "ledger_app", "LedgerApp", request, tmp_path)
 
 
 @pytest.fixture

@@ -137,9 +137,9 @@ def rewrite(folder: Path, source: str) -> None:
     new.replace(folder / "function_app.py")
 
 
-def wait_until(condition, what):
+def wait_until(condition, what, seconds=DEADLINE):
     """Wait until the condition holds."""
-    deadline = time.monotonic() + DEADLINE
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"time is up without: {what}"
         time.sleep(0.02)
