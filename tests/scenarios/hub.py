@@ -30,11 +30,15 @@ class _TakingTurns:
         self._storage = storage
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._storage, name)
+        own = getattr(self._storage, name)
+        if name not in ("wait_for_message", "wait_for_send"):
+            return own
 
-    async def wait_for_message(self, queue: str, timeout: float) -> None:  # noqa: ASYNC109 - the storage's own
-        await self._storage.wait_for_message(queue, timeout)
-        await asyncio.sleep(random.uniform(0, 0.01))
+        async def wait(queue: str, seconds: float) -> None:
+            await own(queue, seconds)
+            await asyncio.sleep(random.uniform(0, 0.01))
+
+        return wait
 
 
 class RunningWorker:

@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
-from perdure.storage.protocol import Notifies, QueueMissing
+from perdure.storage.connection import resolve_connection
+from perdure.storage.opening import open_queues
+from perdure.storage.protocol import Notifies, NotifiesOfSends, QueueMissing
 from tests.storage.providers import memory_provider, new_hub, sqlite_provider
 
 
@@ -90,3 +92,23 @@ async def test_many_may_wait_and_some_may_give_up(storage, queue):
 async def test_a_missing_queue_is_reported(storage):
     with pytest.raises(QueueMissing):
         await storage.wait_for_message("no-such-queue", 1)
+
+
+@pytest.mark.azurite
+async def test_azure_tells_of_what_this_process_sends(azurite):
+    connection = resolve_connection("Storage", {"Storage": azurite.connection_string})
+    sender, receiver = (open_queues(connection) for _ in range(2))
+    assert isinstance(receiver, NotifiesOfSends)
+    await sender.create_queue("orders")
+    await receiver.wait_for_send("orders", 0)
+    waiting = asyncio.create_task(receiver.wait_for_send("orders", 60))
+
+    await sender.send("orders", "later", delay=5)
+    assert not waiting.done()
+    await sender.send("orders", "x")
+
+    await asyncio.wait_for(waiting, 10)
+    await sender.send("orders", "while nobody waits")
+    await asyncio.wait_for(receiver.wait_for_send("orders", 60), 10)
+    for each in (sender, receiver):
+        await each.close()

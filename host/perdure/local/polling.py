@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from perdure.storage.protocol import Notifies, Queues
+from perdure.storage.protocol import Notifies, NotifiesOfSends, Queues
 
 FIRST_INTERVAL = 0.1
 """Seconds; the Functions host starts there, too."""
@@ -17,7 +17,8 @@ another process's messages."""
 class Polling:
     """Waits longer each time, up to `longest` seconds, until `reset`.
 
-    A store that notifies is asked to; any other is left alone for the interval.
+    A store that notifies is asked to, one that tells of this process's own sends, too; any other is left alone for the
+    interval.
     """
 
     def __init__(self, queues: Queues, queue: str, longest: float) -> None:
@@ -36,5 +37,7 @@ class Polling:
         self._interval = min(self._interval * 2, self._longest)
         if isinstance(self._queues, Notifies):
             await self._queues.wait_for_message(self._queue, interval)
+        elif isinstance(self._queues, NotifiesOfSends):
+            await self._queues.wait_for_send(self._queue, interval)
         else:
             await asyncio.sleep(interval)

@@ -132,6 +132,8 @@ class QueuePump:
             for wait in waits:
                 wait.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
+        if not waits[0].cancelled():
+            waits[0].result()
 
     async def _deliver(self, delivery: _Delivery) -> None:
         message = delivery.message

@@ -150,6 +150,16 @@ class Notifies(Protocol):
 
 
 @runtime_checkable
+class NotifiesOfSends(Protocol):
+    """What providers offer besides that can only tell of what this process sends."""
+
+    async def wait_for_send(self, queue: str, timeout: float) -> None:  # noqa: ASYNC109 - as above
+        """Return once this process has sent a message without delay to the queue since the last call, whichever of its
+        objects it used; after `timeout` seconds at the latest.
+        """
+
+
+@runtime_checkable
 class NotifiesOfChanges(Protocol):
     """What a storage in memory may offer besides, so that nobody need poll for changes of rows."""
 

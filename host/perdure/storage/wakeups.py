@@ -25,16 +25,25 @@ class Wakeups:
     @contextmanager
     def listen(self, queue: str) -> Iterator[Waiter]:
         """Receive the signals of `queue` in the running event loop, from now until the block ends."""
-        waiter = Waiter(asyncio.get_running_loop())
-        with self._lock:
-            self._waiting.setdefault(queue, set()).add(waiter)
+        waiter = self.listener(queue)
         try:
             yield waiter
         finally:
-            with self._lock:
-                self._waiting[queue].discard(waiter)
-                if not self._waiting[queue]:
-                    del self._waiting[queue]
+            self.forget(queue, waiter)
+
+    def listener(self, queue: str) -> Waiter:
+        """Return what receives the signals of `queue` in the running event loop, from now until `forget`."""
+        waiter = Waiter(asyncio.get_running_loop())
+        with self._lock:
+            self._waiting.setdefault(queue, set()).add(waiter)
+        return waiter
+
+    def forget(self, queue: str, waiter: Waiter) -> None:
+        """Send it no signals any more."""
+        with self._lock:
+            self._waiting[queue].discard(waiter)
+            if not self._waiting[queue]:
+                del self._waiting[queue]
 
 
 class Waiter:

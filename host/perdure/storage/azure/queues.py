@@ -17,12 +17,21 @@ from perdure.storage.connection import AzureConnection
 from perdure.storage.limits import check_body, check_delay, check_queue, check_receive
 from perdure.storage.protocol import QueueMissing
 from perdure.storage.rows import QueueMessage, SentMessage
+from perdure.storage.wakeups import Waiter, Wakeups
 
 MessageEncoding = Literal["base64", "none"]
 
 _MAX_STORED_BYTES = 64 * 1024
 _NEVER_EXPIRES = -1
 _STALE = ("MessageNotFound", "PopReceiptMismatch", "QueueNotFound", "QueueBeingDeleted")
+
+
+_all_wakeups: dict[str, Wakeups] = {}
+
+
+def _wakeups_of(url: str) -> Wakeups:
+    """Return what everybody in this process shares who uses the queues at this address."""
+    return _all_wakeups.setdefault(url, Wakeups())
 
 
 class AccountQueues:
@@ -34,6 +43,8 @@ class AccountQueues:
         # base64 makes four bytes of three
         self.max_message_bytes = _MAX_STORED_BYTES * 3 // 4 if self._encoded else _MAX_STORED_BYTES
         self._clients: dict[str, QueueClient] = {}
+        self._wakeups = _wakeups_of(account.connection.url("queue"))
+        self._waiters: dict[str, Waiter] = {}
 
     async def create_queue(self, queue: str) -> None:
         check_queue(queue)
@@ -62,7 +73,21 @@ class AccountQueues:
                 )
             except ResourceNotFoundError as error:
                 raise QueueMissing(queue) from error
+        if delay == 0:
+            self._wakeups.signal(queue)
         return SentMessage(message_id=sent.id, receipt=sent.pop_receipt or "")
+
+    async def wait_for_send(self, queue: str, timeout: float) -> None:  # noqa: ASYNC109 - waiting is its purpose
+        waiter = self._waiters.get(queue)
+        if waiter is None:
+            waiter = self._waiters[queue] = self._wakeups.listener(queue)
+        await waiter.wait(timeout)
+
+    async def close(self) -> None:
+        for queue, waiter in self._waiters.items():
+            self._wakeups.forget(queue, waiter)
+        self._waiters.clear()
+        await self._account.close()
 
     async def receive(self, queue: str, *, count: int, invisibility: float) -> list[QueueMessage]:
         check_receive(count, invisibility)
@@ -146,6 +171,3 @@ class AzureQueues(AccountQueues):
         transport: Transport | None = None,
     ) -> None:
         super().__init__(Account(connection, observer=observer, transport=transport), message_encoding)
-
-    async def close(self) -> None:
-        await self._account.close()

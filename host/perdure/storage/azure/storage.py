@@ -52,9 +52,6 @@ class AzureStorage(AzureRows, AzurePieces, AccountQueues):
             except ResourceNotFoundError:
                 return
 
-    async def close(self) -> None:
-        await self._account.close()
-
     async def _create_table(self, table: TableClient) -> None:
         with translated(self._account, "table"):
             try:
