@@ -52,7 +52,9 @@ def run(folder, *command):
 
 
 def test_the_page_has_its_files():
-    assert set(FILES) == {"function_app.py", "test_orchestrator.py", "test_app.py", "test_deployment.py"}
+    tests = {name for name in FILES if name.startswith("test_")}
+    assert tests == {"test_orchestrator.py", "test_bank.py", "test_app.py", "test_deployment.py"}
+    assert set(FILES) - tests == {"function_app.py", "bank.py"}
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name.startswith("test_")])
@@ -80,7 +82,7 @@ def test_the_command_shows_what_the_page_shows(folder):
 def test_the_page_names_what_there_is():
     import perdure.testing
 
-    for name in "run_orchestrator", "AppHarness", "assert_replays", "outcomes", "StuckError", "HistoryDiffers":
+    for name in "run_orchestrator", "run_entity", "AppHarness", "assert_replays", "outcomes", "StuckError", "HistoryDiffers":
         assert f"`{name}" in PAGE
         assert name in perdure.testing.__all__
     for name in perdure.testing.__all__:
