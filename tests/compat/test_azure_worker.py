@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from urllib.parse import quote
 
 import pytest
 
@@ -86,6 +88,30 @@ async def test_failures(run):
     assert (output["activity"], output["child"]) == (3, [2, True])
     assert len(await completed(worker, "caught")) == 3
     assert worker.broken_rules() == []
+
+
+async def test_entities(run):
+    worker = await run("entities")
+    assert await completed(worker, "counting", [1, 2, 3], "c1") == [6, 0, None]
+    for amount in (5, 6):
+        params = {"key": "a/b", "operation": "add"}
+        signalled = await worker.http("signal", "POST", f"{API}/counters/a%2Fb/add?amount={amount}", params)
+        assert (signalled.status_code, signalled.body.bytes) == ("202", b"signalled @counter@a/b")
+    async with asyncio.timeout(30):
+        while await state(worker, "counter", "a/b") != ("200", "11"):
+            await asyncio.sleep(0.01)
+    assert await completed(worker, "Deposit", {"to": "Ann", "amount": 100}) == 100
+    assert await completed(worker, "Transfer", {"from": "Ann", "to": "Bob", "amount": 30}) == [70, 30]
+    assert "only 70 EUR left" in await completed(worker, "Transfer", {"from": "Ann", "to": "Bob", "amount": 71})
+    assert worker.broken_rules() == []
+
+
+async def state(worker, name, key):
+    """Ask the management API as a caller of the real host would: that leaves encoded slashes encoded."""
+    path = f"{API}/durabletask/entities/{name}/{quote(key, safe='')}"
+    params = {"entityName": name, "entityKey": key.replace("/", "%2F")}
+    response = await worker.http("perdure-http-entity", "GET", path, params)
+    return response.status_code, response.body.bytes.decode()
 
 
 async def test_queue_functions_of_the_apps_own(run):
