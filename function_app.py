@@ -1,4 +1,5 @@
-"""A tour of Perdure: six orchestrations, each the plain form of a pattern. `perdure start` and `func start` run it.
+"""A tour of Perdure: six orchestrations, each the plain form of a pattern, and an entity. `perdure start` and `func
+start` run it.
 
     curl -X POST localhost:7071/api/orchestrators/hello_cities
 
@@ -204,3 +205,30 @@ def hourly_count(context: df.OrchestrationContext) -> Steps:
         return runs + 1
     context.continue_as_new(runs + 1)
     return None
+
+
+# ---- an entity: a small state with a name ------------------------------------------------------------------------
+
+
+@app.entity_trigger(context_name="context")
+class Counter(df.DurableEntity):
+    """Counts. It needs no creation, and performs one operation at a time."""
+
+    state: int = 0
+
+    def add(self, amount: int) -> int:
+        """Add to it; return what it has come to."""
+        self.state += amount
+        return self.state
+
+
+@app.route(route="counters/{key}", methods=["GET", "POST"])
+@app.durable_client_input(client_name="client")
+async def count(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
+    """Add one to a counter (POST), or tell what it has come to (GET)."""
+    counter = df.EntityId("Counter", req.route_params["key"])
+    if req.method == "POST":
+        await client.signal_entity(counter, "add", 1)
+        return func.HttpResponse(status_code=202)
+    found = await client.read_entity_state(counter)
+    return func.HttpResponse(f"{found.entity_state or 0}\n")

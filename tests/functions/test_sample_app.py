@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import sys
 from datetime import timedelta
@@ -125,6 +126,16 @@ async def test_hourly_count_goes_on(driver, hasty):
     assert (await driver.ended(url))["runtimeStatus"] == "Terminated"
 
 
+async def test_a_counter(driver):
+    assert (await driver.request("GET", "counters/visits")).get_body() == b"0\n"
+    for _ in range(3):
+        assert (await driver.request("POST", "counters/visits")).status_code == 202
+    async with asyncio.timeout(30):
+        while (await driver.request("GET", "counters/visits")).get_body() != b"3\n":
+            await driver.queues.wait_for_message("testhub-control", 0.01)
+    assert (await driver.request("GET", "counters/others")).get_body() == b"0\n"
+
+
 @pytest.mark.parametrize(
     ("target", "raw", "code"),
     [
@@ -155,4 +166,4 @@ def test_what_a_remote_build_needs_is_deployed():
 
 
 def test_the_sample_can_be_read_in_one_sitting():
-    assert len((ROOT / "function_app.py").read_text().splitlines()) < 220
+    assert len((ROOT / "function_app.py").read_text().splitlines()) < 240
