@@ -111,12 +111,12 @@ async def transfer(context: df.OrchestrationContext, order: Transfer) -> Outcome
         try:
             await source.withdraw(order.amount)
         except df.TaskFailedError as refused:
-            return Outcome(done=False, why=refused.details.message)
+            return Outcome(done=False, why=refused.message)
         try:
             await target.deposit(order.amount)
         except df.TaskFailedError as refused:
             await source.give_back(order.amount)
-            return Outcome(done=False, why=refused.details.message)
+            return Outcome(done=False, why=refused.message)
     return Outcome(done=True)
 
 

@@ -82,7 +82,15 @@ def test_the_command_shows_what_the_page_shows(folder):
 def test_the_page_names_what_there_is():
     import perdure.testing
 
-    for name in "run_orchestrator", "run_entity", "AppHarness", "assert_replays", "outcomes", "StuckError", "HistoryDiffers":
+    for name in (
+        "run_orchestrator",
+        "run_entity",
+        "AppHarness",
+        "assert_replays",
+        "outcomes",
+        "StuckError",
+        "HistoryDiffers",
+    ):
         assert f"`{name}" in PAGE
         assert name in perdure.testing.__all__
     for name in perdure.testing.__all__:

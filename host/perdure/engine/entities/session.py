@@ -81,15 +81,25 @@ class EntitySession(SessionLoop):
         if any(verdict is Verdict.KNOWN and not inbound.is_mere_copy for inbound, verdict in judged):
             await self._send_again()
         news = [inbound for inbound, verdict in judged if verdict is Verdict.CONSUME]
-        if news or can_go_on(record):
+        if self._maker.is_removable(record, now):
+            if not await self._remove():
+                self._messages.put_back(batch)
+                return
+        elif news or can_go_on(record):
             made = await self._maker.make(record, now, settled=self._settled, unfit=self._unfit(batch))
             if not await self._commit(made):
                 self._messages.put_back(batch)
                 return
-        elif self._maker.is_removable(record, now) and journal.row is not None:
-            await delete_instance(services.storage, journal.row)
-            self._loaded = False
         await self._settle(judged, admission)
+
+    async def _remove(self) -> bool:
+        """Delete the row. False if it has changed meanwhile: nothing has happened then."""
+        row = self._journal.row
+        if row is not None and not await delete_instance(self._services.storage, row):
+            await self._journal.load()
+            return False
+        self._loaded = False
+        return True
 
     async def _commit(self, made: Made) -> bool:
         """Commit a turn and send what it sends. False if the race was lost: nothing has happened then.
