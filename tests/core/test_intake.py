@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from perdure.core.actions import OrchestrationCompleted, TaskScheduled, TimerCreated
+from perdure.core.actions import LockRequested, LocksReleased, OrchestrationCompleted, TaskScheduled, TimerCreated
 from perdure.core.codec import (
     Head,
     decode_head,
@@ -16,12 +16,22 @@ from perdure.core.codec import (
     head_in_segment,
     segment_of_head,
 )
-from perdure.core.history import EventRaised, ExecutionResumed, ExecutionStarted, ExecutionSuspended, Turn
+from perdure.core.failure import Failure
+from perdure.core.history import (
+    EntityLockGranted,
+    EventRaised,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionSuspended,
+    TaskFailed,
+    Turn,
+)
 from perdure.core.intake import Circumstances, Verdict, take_in
 from perdure.core.messages import RaiseEvent, Resume, Rewind, Start, Suspend, Terminate, TimerDue
 from perdure.core.outbox import start_message_id
 from perdure.core.state import Parent, State
 from perdure.core.status import OrchestrationRuntimeStatus as Status
+from perdure.core.streams import Place
 from perdure.errors import DataError
 from tests.core.driving import NOON
 
@@ -51,6 +61,17 @@ START = Start(to="one", id="x/start", execution_id="x")
 EVENT = RaiseEvent(to="one", id="e", name="go", data=None)
 REWIND = Rewind(to="one", id="r", execution_id="x", reason="again")
 BY_PARENT = Rewind(to="one", id="r", execution_id="x", reason="again", parent=Parent("p", "p.0", 1))
+
+
+def test_what_failed_inside_a_critical_section_does_not_go_back_but_answers_to_its_new_parent():
+    events = [ExecutionStarted(), EntityLockGranted(0)]
+    request = LockRequested(0, ["@a@1"], Place("s", 0))
+    entered = Turn("c", "s", 0, NOON, ["x/start"], [], events, [request, TaskScheduled(1, "a", None)])
+    end = [LocksReleased(0, ["@a@1"], [Place("s", 1)]), OrchestrationCompleted(Status.Failed, "1", causes=[1])]
+    failed = Turn("d", "s", 0, NOON, ["m"], [], [TaskFailed(1, Failure("ValueError", "x"))], end)
+    state = State(turns=[entered, failed])
+    assert verdict(state, REWIND, failed=True)[0] is Verdict.IRRELEVANT
+    assert verdict(state, BY_PARENT, failed=True)[0] is Verdict.ADOPT
 
 
 def test_a_start_is_for_its_pending_execution():

@@ -15,7 +15,10 @@ from perdure.client.status import PurgeHistoryResult
 from perdure.core.data import to_json
 from perdure.core.messages import RaiseEvent, Resume, Rewind, Suspend, Terminate
 from perdure.core.naming import check_instance_id, check_text
+from perdure.core.rewinding import is_inside_section
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
+from perdure.engine.journal import Journal
+from perdure.engine.settings import EngineSettings
 from perdure.errors import InstanceEndedError, InstanceNotEndedError
 
 _REASON_LIMIT = 4_000
@@ -99,7 +102,8 @@ class Tells(HubClient):
 
         Raises:
             InstanceNotFoundError: there is no such instance.
-            InstanceEndedError: it has ended, but not failed.
+            InstanceEndedError: it has ended, but not failed; or it has failed inside a critical section, whose locks it
+                can't be given back.
             InstanceNotEndedError: it has not ended.
         """
         check_text(reason, "the reason of a rewind", _REASON_LIMIT)
@@ -109,9 +113,19 @@ class Tells(HubClient):
             raise error(
                 f"instance '{instance_id}' ('{instance.name}') is {instance.status}: only failed ones can be rewound"
             )
+        await self._check_section(instance_id)
         await self._mail.send(
             Rewind(to=instance_id, id=self._new_id(), execution_id=instance.execution_id, reason=reason)
         )
+
+    async def _check_section(self, instance_id: str) -> None:
+        journal = Journal(self._storage, instance_id, EngineSettings())
+        await journal.load()
+        if journal.row is not None and is_inside_section(journal.state.turns):
+            raise InstanceEndedError(
+                f"instance '{instance_id}' ('{journal.instance.name}') failed inside a critical section, whose "
+                f"entities others may have locked since: it can't be rewound. Start it anew."
+            )
 
     async def purge_instance_history(self, instance_id: str, *, recursive: bool = False) -> PurgeHistoryResult:
         """Delete an instance that has ended, with everything that is stored of it.

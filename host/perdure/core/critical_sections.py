@@ -49,9 +49,9 @@ class EntityLock:
 class LockTask(Task[EntityLock]):
     """The wait for a critical section: `with (yield task):`, `with await task:` or `async with task:`."""
 
-    def __init__(self, no: int, leave: Callable[[], None]) -> None:
-        super().__init__(no, lambda _: EntityLock(leave))
-        self._leave = leave
+    def __init__(self, no: int, leave: Callable[[int], None]) -> None:
+        super().__init__(no, lambda _: EntityLock(self._leave))
+        self._leave_section = leave
 
     async def __aenter__(self) -> EntityLock:
         return await self
@@ -60,6 +60,10 @@ class LockTask(Task[EntityLock]):
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self._leave()
+
+    def _leave(self) -> None:
+        assert self.id is not None  # noqa: S101 - a lock has a number, another one after a rewind
+        self._leave_section(self.id)
 
     def __enter__(self) -> EntityLock:
         raise TypeError("wait for the lock before you enter it: 'with (yield context.lock_entities(...)):'")

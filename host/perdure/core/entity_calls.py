@@ -115,7 +115,7 @@ class EntityCalls(Calls):
         frame = self._frame
         frame.section.check_lock()
         no = frame.number()
-        task = LockTask(no, partial(frame.leave_section, no))
+        task = LockTask(no, frame.leave_section)
         if frame.continuation is None:
             request = LockRequested(no, locked, frame.place(locked[0], no))
             frame.section.ask(request)

@@ -42,6 +42,7 @@ from perdure.core.messages import (
     TimerDue,
     Wake,
 )
+from perdure.core.rewinding import is_inside_section
 from perdure.core.state import Parent, State
 
 
@@ -158,7 +159,7 @@ class _Taking:
         its = self._circumstances
         if message.execution_id != its.execution_id or _is_older(message.parent, its.parent):
             return Verdict.IRRELEVANT
-        if its.failed:
+        if its.failed and not is_inside_section(self._state.turns):
             return Verdict.CONSUME
         return Verdict.IRRELEVANT if message.parent is None else Verdict.ADOPT
 

@@ -52,6 +52,17 @@ class Past(msgspec.Struct, frozen=True):
     """Ids of the messages that the turns cut off had consumed."""
 
 
+def is_inside_section(turns: Sequence[Turn]) -> bool:
+    """Whether an orchestration that has failed would go back into a critical section. Others may have locked its
+    entities since, and what it has done in them can't be done again: it is not rewound.
+
+    Args:
+        turns: as for `rewound`.
+    """
+    kept = State(turns=turns[: _cut(turns)])
+    return not kept.entered.isdisjoint(kept.unreleased)
+
+
 def rewound(turns: Sequence[Turn], message_id: str, reason: str) -> Past:
     """Return where an orchestration that has failed goes on from.
 
@@ -60,9 +71,7 @@ def rewound(turns: Sequence[Turn], message_id: str, reason: str) -> Past:
         message_id: id of the message that asks for the rewind.
         reason: why it is asked for.
     """
-    end = max(index for index, turn in enumerate(turns) if _ends(turn))
-    fatal = _fatal(turns, end)
-    cut = next((index for index, turn in enumerate(turns) if fatal & _failed_in(turn)), end)
+    cut = _cut(turns)
     kept, gone = list(turns[:cut]), turns[cut:]
     awaited = State(turns=kept).awaited
     events = [event for turn in gone for event in turn.events if _stays(event, awaited)]
@@ -70,6 +79,15 @@ def rewound(turns: Sequence[Turn], message_id: str, reason: str) -> Past:
     numbers = [no for turn in turns for action in turn.actions if (no := _number(action)) is not None]
     again = ExecutionRewound(message_id, reason, max(numbers, default=-1) + 1, sorted(awaited.keys() - answered))
     return Past(kept, [again, *events], [each for turn in gone for each in turn.consumed])
+
+
+def _cut(turns: Sequence[Turn]) -> int:
+    """Return how many turns of a failed orchestration's history stay."""
+    end = max((index for index, turn in enumerate(turns) if _ends(turn)), default=None)
+    if end is None:
+        return len(turns)
+    fatal = _fatal(turns, end)
+    return next((index for index, turn in enumerate(turns) if fatal & _failed_in(turn)), end)
 
 
 def _fatal(turns: Sequence[Turn], end: int) -> set[int]:

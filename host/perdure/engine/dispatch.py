@@ -10,10 +10,20 @@ from typing import assert_never
 
 from perdure.core.failure import Failure
 from perdure.core.history import Turn
-from perdure.core.messages import Completion, Completions, RaiseEvent, Rewind, Start, Terminate, WorkItem
+from perdure.core.messages import (
+    Completion,
+    Completions,
+    EntityRequest,
+    RaiseEvent,
+    Rewind,
+    Start,
+    Terminate,
+    WorkItem,
+)
 from perdure.core.outbox import Child, Post, Report, Sender, outcome_message_id, outgoing, start_message_id
 from perdure.core.state import RECORDS_KEPT_FOR, Parent, State
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
+from perdure.core.streams import RENEWED_AFTER
 from perdure.engine.journal import Journal
 from perdure.engine.mail import Mail
 from perdure.engine.payloads import PayloadDesk
@@ -165,7 +175,8 @@ class Dispatch:
 
     async def farewell(self, ended: Row) -> bool:
         """Say once more what an ended instance may have left unsaid, before its row goes: its outcome to its parent,
-        events, terminations. Receivers drop what they know; events are repeated only while they are sure to.
+        events, terminations, what entities are to know. Receivers drop what they know; events are repeated only while
+        they are sure to.
 
         Returns False if the row must stay yet: its parent has not taken in the outcome, and would start it again.
         """
@@ -183,8 +194,21 @@ class Dispatch:
                     await self._report(journal.sender, turn, item)
                 elif isinstance(item, Post) and recent and isinstance(item.message, RaiseEvent | Terminate):
                     await self._mail.send(item.message)
+        await self.tell_entities(journal.state, journal.sender)
         parent = journal.sender.parent
         return parent is None or not await self._has_a_parent_waiting(instance, parent)
+
+    async def tell_entities(self, state: State, sender: Sender) -> None:
+        """Say once more what recent turns may have left unsaid to entities, before they are forgotten: otherwise locks
+        might stay, and what follows in the same streams would wait. What is older has been said by now; an entity may
+        not remember it, and would take it in again.
+        """
+        for turn in state.unsettled():
+            if turn.at <= self._clock.now() - RENEWED_AFTER:
+                continue
+            for item in outgoing(turn, state, sender, again=True):
+                if isinstance(item, Post) and isinstance(item.message, EntityRequest):
+                    await self._mail.send(item.message, due=item.due)
 
     async def report(self, state: State, sender: Sender) -> None:
         """Tell the parent once more how an ended instance has ended."""

@@ -166,6 +166,7 @@ class Session(SessionLoop):
         rewind = next((inbound.message for inbound in news if isinstance(inbound.message, Rewind)), None)
         try:
             if rewind is not None:
+                await self._services.dispatch.tell_entities(self._journal.state, self._journal.sender)
                 made = await self._maker.rewind(self._journal, rewind, making)
             else:
                 made = await self._maker.make(self._journal, self._execution, events, making)

@@ -66,7 +66,9 @@ Send = Answer | Begin | Operate | AcquireLock | ReleaseLock | Wake
 
 
 class Sent(msgspec.Struct, frozen=True, array_like=True):
-    """What a commit sends. A session sends it all before its next commit, so the last one of each session is enough."""
+    """A commit and what it sends, if anything. A session sends it all before its next commit, so the last one of each
+    session is enough.
+    """
 
     commit: str
     session: str

@@ -50,6 +50,8 @@ class EntityJournal:
         self.row: Row | None = None
         self.fresh_at = 0
         """Ticket drawn before the row was last known to be current."""
+        self.stored: str | None = None
+        """The segment that the last commit, whatever came of it, has stored."""
 
     async def load(self) -> None:
         """Read the row.
@@ -88,23 +90,23 @@ class EntityJournal:
         """Names the entity's life; None if it has not begun."""
         return None if self.row is None else self.row.instance.execution_id
 
-    async def commit(self, change: EntityChange) -> list[str]:
-        """Write a change; the journal shows it when this returns. Returns segments that nothing names any more.
+    @property
+    def segment(self) -> str | None:
+        """The segment that holds the record; None if the row does."""
+        return None if self.row is None else segment_of_head(self.row.head)
 
-        Raises Conflict.
-        """
+    async def commit(self, change: EntityChange) -> None:
+        """Write a change; the journal shows it when this returns. Raises Conflict."""
         drawn = ticket()
         encoded = encode_record(change.record)
-        head = encoded
+        head, self.stored = encoded, None
         if len(encoded) > self._settings.turn_bytes:
-            name = f"record-{change.commit}"
-            await self._storage.put_segment(self._instance_id, name, encoded)
-            head = head_in_segment(name)
+            self.stored = f"record-{change.commit}"
+            await self._storage.put_segment(self._instance_id, self.stored, encoded)
+            head = head_in_segment(self.stored)
         row = self._changed(change, head)
         row.etag = await (self._storage.insert(row) if self.row is None else self._storage.replace(row))
-        old = None if self.row is None else segment_of_head(self.row.head)
         self.row, self._encoded, self.fresh_at = row, encoded, drawn
-        return [old] if old is not None else []
 
     def _changed(self, change: EntityChange, head: bytes) -> Row:
         row = self.row

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
 from perdure.core.data import payload_of
 from perdure.core.entities.admission import Admission
 from perdure.core.entities.agenda import can_go_on
+from perdure.core.entities.record import Record
 from perdure.core.failure import Failure
 from perdure.core.intake import Verdict
 from perdure.engine.blocking import delay_after
@@ -28,7 +29,7 @@ from perdure.engine.entities.turn import EntityTurnMaker, Made
 from perdure.engine.hand import Hand
 from perdure.engine.services import Services
 from perdure.engine.session_loop import SessionLoop
-from perdure.storage.protocol import Conflict
+from perdure.storage.protocol import Conflict, PayloadMissing
 
 _log = logging.getLogger("perdure.entities")
 
@@ -80,51 +81,72 @@ class EntitySession(SessionLoop):
         admission.finish()
         if any(verdict is Verdict.KNOWN and not inbound.is_mere_copy for inbound, verdict in judged):
             await self._send_again()
-        news = [inbound for inbound, verdict in judged if verdict is Verdict.CONSUME]
+        news = any(verdict is Verdict.CONSUME for _, verdict in judged)
         if self._maker.is_removable(record, now):
-            if not await self._remove():
-                self._messages.put_back(batch)
-                return
-        elif news or can_go_on(record):
-            made = await self._maker.make(record, now, settled=self._settled, unfit=self._unfit(batch))
-            if not await self._commit(made):
-                self._messages.put_back(batch)
-                return
+            done = await self._remove()
+        else:
+            done = not (news or can_go_on(record)) or await self._turn(record, now, batch)
+        if not done:
+            self._messages.put_back(batch)
+            self._release()
+            return
         await self._settle(judged, admission)
 
     async def _remove(self) -> bool:
         """Delete the row. False if it has changed meanwhile: nothing has happened then."""
         row = self._journal.row
-        if row is not None and not await delete_instance(self._services.storage, row):
-            await self._journal.load()
+        removed = row is None or await delete_instance(self._services.storage, row)
+        await self._journal.load()
+        return removed
+
+    async def _turn(self, record: Record, now: datetime, batch: Sequence[Inbound]) -> bool:
+        """Make and commit a turn. False if the race was lost: nothing has happened then."""
+        try:
+            made = await self._maker.make(record, now, settled=self._settled, unfit=self._unfit(batch))
+        except PayloadMissing:
+            if not await self._reload():
+                raise
             return False
-        self._loaded = False
-        return True
+        return await self._commit(made)
 
     async def _commit(self, made: Made) -> bool:
         """Commit a turn and send what it sends. False if the race was lost: nothing has happened then.
 
         A lost answer shows as a lost race, though the row bears our commit or, if it has moved on, remembers it
-        (trap c); one that sent nothing need not be remembered.
+        (trap c).
         """
         services, journal = self._services, self._journal
-        segments: list[str] = []
+        before = journal.segment
         try:
-            segments = await journal.commit(made.change)
+            await journal.commit(made.change)
         except Conflict:
             await journal.load()
             if not self._is_ours(made):
-                for owner, payload_id in made.written:
-                    await services.storage.delete_payloads(owner, [payload_id])
+                await self._discard(made)
                 return False
         self._wrote = True
         self._settled.clear()
         await self._dispatch.send(made.sends, self.instance_id, services.settings.default_version)
         if made.garbage:
             await services.storage.delete_payloads(self.instance_id, made.garbage)
-        if segments:
-            await services.storage.delete_segments(self.instance_id, segments)
+        if before is not None:
+            await services.storage.delete_segments(self.instance_id, [before])
         return True
+
+    async def _discard(self, made: Made) -> None:
+        """Delete what was stored for a turn that has not come about."""
+        storage = self._services.storage
+        for owner, payload_id in made.written:
+            await storage.delete_payloads(owner, [payload_id])
+        if self._journal.stored is not None:
+            await storage.delete_segments(self.instance_id, [self._journal.stored])
+
+    async def _reload(self) -> bool:
+        """Read the row anew. False if it has not changed."""
+        before = self._journal.row
+        await self._journal.load()
+        after = self._journal.row
+        return (None if before is None else before.etag) != (None if after is None else after.etag)
 
     def _is_ours(self, made: Made) -> bool:
         row, commit = self._journal.row, made.change.commit
@@ -140,7 +162,7 @@ class EntitySession(SessionLoop):
                 self._settled.add(sent.commit)
 
     async def _settle(self, judged: Judged, admission: Admission) -> None:
-        """Acknowledge what has been dealt with, but for the newest message while something is left to be done."""
+        """Acknowledge what has been dealt with, or hold it."""
         for inbound, verdict in judged:
             if verdict is Verdict.EARLY:
                 await self._services.mail.send(inbound.message, due=admission.due[inbound.message.id])
@@ -150,6 +172,10 @@ class EntitySession(SessionLoop):
         done = [inbound for inbound, verdict in judged if verdict in (Verdict.CONSUME, Verdict.KNOWN)]
         self._messages.let_go([inbound for inbound, _ in judged if inbound not in done])
         self._messages.held += done
+        self._release()
+
+    def _release(self) -> None:
+        """Acknowledge what is held, but for the newest message while something is left that can be carried out."""
         self._messages.release(keep=1 if can_go_on(self._journal.record()) else 0)
 
     async def _drop(self, inbound: Inbound) -> None:

@@ -29,6 +29,8 @@ from perdure.storage.protocol import PayloadMissing
 _log = logging.getLogger("perdure.entities")
 _SLACK = timedelta(seconds=1)
 _SENDS_KEPT_FOR = timedelta(hours=1)
+_LOOKED_FOR = timedelta(minutes=10)
+"""How long a session that has had no answer to a commit may look for it; far longer than the transport tries."""
 
 
 class Made(msgspec.Struct):
@@ -88,8 +90,7 @@ class EntityTurnMaker:
         elif self._has_expired(record, now):
             state = None
         self._arm(record, now, life, made, exists=state is not None)
-        kept = [each for each in record.sent if self._is_worth_keeping(each, now, settled)]
-        record.sent = [*kept, Sent(commit, self._session, now, made.sends)] if made.sends else kept
+        record.sent = [*self._remembered(record, now, settled), Sent(commit, self._session, now, made.sends)]
         made.garbage += [each for each in _payloads([journal.state]) if each not in _payloads([state])]
         made.change = EntityChange(commit, record, state, _shown(record), now, self.name, life)
         return made
@@ -211,9 +212,13 @@ class EntityTurnMaker:
         record.wake = Wake(to=self._instance_id, id=f"{life}/wake/{no}", no=no, due=max(nearest, now + _SLACK))
         made.sends.append(record.wake)
 
-    def _is_worth_keeping(self, sent: Sent, now: datetime, settled: set[str]) -> bool:
-        """Whether what a commit sent may have to be sent again. This session's own has been sent by now."""
-        return sent.session != self._session and sent.commit not in settled and sent.at > now - _SENDS_KEPT_FOR
+    def _remembered(self, record: Record, now: datetime, settled: set[str]) -> list[Sent]:
+        """Return the commits of other sessions that may have to be sent again, or looked for by sessions that have had
+        no answer. This session's own has been sent by now.
+        """
+        others = [each for each in record.sent if each.session != self._session]
+        kept = [msgspec.structs.replace(each, sends=[]) if each.commit in settled else each for each in others]
+        return [each for each in kept if each.at > now - (_SENDS_KEPT_FOR if each.sends else _LOOKED_FOR)]
 
 
 def _is_idle(record: Record) -> bool:
