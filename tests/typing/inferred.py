@@ -39,6 +39,45 @@ def plain(context: df.DurableOrchestrationContext) -> Generator[Any, Any, int]:
     return total
 
 
+@app.entity_trigger(context_name="context", expires_after=timedelta(days=1))
+class Counter(df.DurableEntity):
+    state: int = 0
+
+    async def add(self, amount: int) -> int:
+        self.state += amount
+        return self.state
+
+    def read(self) -> str:
+        assert_type(self.get_state(int, 0), int)
+        assert_type(self.get_state(int), int | None)
+        assert_type(self.entity_context, df.DurableEntityContext)
+        assert_type(self.schedule_new_orchestration("place"), str)
+        return f"{self.entity_id.key}: {self.state}"
+
+
+@app.orchestration_trigger(context_name="context")
+async def count(context: df.OrchestrationContext) -> int:
+    counter = context.entity(Counter, "k")
+    assert_type(counter, Counter)
+    assert_type(await counter.add(5), int)
+    assert_type(await context.entity(Counter, "k").add(5), int)
+    async with context.lock_entities([df.EntityId("Counter", "k")]) as lock:
+        assert_type(lock, df.EntityLock)
+    assert_type(context.is_in_critical_section, bool)
+    assert_type(context.locked_entities, list[df.EntityId])
+    context.signal_entity("@counter@k", "add", 1)
+    assert_type(context.call_entity(df.EntityId("Counter", "k"), "add", 5), df.Task[Any])
+    return 0
+
+
+async def entities(client: df.DurableOrchestrationClient) -> None:
+    counter = df.EntityId("Counter", "k")
+    assert_type(await client.read_entity_state(counter, expected_type=int), df.EntityStateResponse)
+    assert_type(await client.get_entity(counter), df.EntityMetadata | None)
+    assert_type([each.id for each in await client.list_entities("Counter")], list[df.EntityId])
+    assert_type(await client.clean_entity_storage(), df.CleanEntityStorageResult)
+
+
 async def client(client: df.DurableOrchestrationClient) -> None:
     assert_type(await client.start_new(place), str)
     status = await client.get_status("id")

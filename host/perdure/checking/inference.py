@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from perdure.checking.codebase import Codebase, Module
 from perdure.checking.scope import Assigned, Binding, Defined, Imported, Parameter, Scope
-from perdure.checking.syntax import decorator_names, parameters
+from perdure.checking.syntax import decorator_names, last_name, parameters
 from perdure.checking.values import (
     TASK_METHODS,
     AppClass,
@@ -21,6 +21,7 @@ from perdure.checking.values import (
     Context,
     ContextMember,
     DurableTask,
+    EntityProxy,
     External,
     SetOf,
     Value,
@@ -30,6 +31,7 @@ _DEEPEST = 25
 """Steps after which a chain of names is given up: it may be a circle."""
 
 _CONTEXT_TYPES = ("OrchestrationContext", "DurableOrchestrationContext")
+_ENTITY = "DurableEntity"
 _CONTEXT_NAMES = frozenset({"context", "ctx"})
 _PATHS = frozenset({"pathlib.Path", "pathlib.PosixPath", "pathlib.WindowsPath"})
 _TO_PATHS = frozenset({"parent", "joinpath", "with_name", "with_suffix", "with_stem", "relative_to", "cwd", "home"})
@@ -218,12 +220,14 @@ class Inference:
             case ast.Subscript(base):
                 return self._annotated(base, module, scope, deeper)
             case _:
-                return _instance(self.value(annotation, module, scope, deeper))
+                return self._instance(self.value(annotation, module, scope, deeper))
 
     def _member(self, base: Value | None, name: str, depth: int) -> Value | None:
         match base:
             case Context():
                 return ContextMember(name)
+            case EntityProxy():
+                return ContextMember("call_entity")
             case External(of, made):
                 if made and of in _PATHS and name == "parent":
                     return base
@@ -265,10 +269,32 @@ class Inference:
                 return _made_by(name)
             case AppClass():
                 return AppInstance(function)
+            case ContextMember("entity"):
+                return EntityProxy()
             case ContextMember(name):
                 return DurableTask(name) if name in TASK_METHODS else None
             case _:
                 return None
+
+    def _instance(self, of: Value | None) -> Value | None:
+        """Return what something annotated with a class is."""
+        match of:
+            case External(name):
+                if name.rpartition(".")[2] in _CONTEXT_TYPES:
+                    return Context()
+                return SetOf() if name in _SET_TYPES else External(name, made=True)
+            case AppClass():
+                return EntityProxy() if self._is_entity(of) else AppInstance(of)
+            case _:
+                return None
+
+    def _is_entity(self, cls: AppClass) -> bool:
+        """Whether a class is an entity's. Outside of it only proxies are of this type."""
+        return any(
+            isinstance(base, ast.Name | ast.Attribute) and last_name(base) == _ENTITY
+            for each in self.bases(cls)
+            for base in each.node.bases
+        )
 
 
 def _made_by(name: str) -> Value | None:
@@ -280,19 +306,6 @@ def _made_by(name: str) -> Value | None:
     if of in _PATHS and last in _TO_PATHS:
         return External(of, made=True)
     return External(name, made=True) if last[:1].isupper() else None
-
-
-def _instance(of: Value | None) -> Value | None:
-    """Return what an instance of a class is."""
-    match of:
-        case External(name):
-            if name.rpartition(".")[2] in _CONTEXT_TYPES:
-                return Context()
-            return SetOf() if name in _SET_TYPES else External(name, made=True)
-        case AppClass():
-            return AppInstance(of)
-        case _:
-            return None
 
 
 def _is_number(node: ast.expr) -> bool:

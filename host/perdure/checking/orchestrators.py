@@ -14,6 +14,9 @@ from perdure.checking.values import AppFunction
 _HOST_TRIGGERS = ("_trigger", "route", "schedule", "warm_up")
 
 
+_REGISTRATIONS = frozenset({"Orchestrator.create", "Entity.create", "add_orchestrator", "add_activity", "add_entity"})
+
+
 @dataclass(frozen=True)
 class Orchestrator:
     """An orchestrator, and the module that makes it one."""
@@ -64,14 +67,19 @@ def _read_decorators(node: Function, module: Module, roles: Roles) -> None:
 
 
 def _read_registration(call: ast.Call, module: Module, inference: Inference, roles: Roles) -> None:
-    """`Orchestrator.create(f)`, `add_orchestrator(f)`, `add_orchestrator("name", f)`, and the same for activities."""
+    """`Orchestrator.create(f)`, `add_orchestrator(f)`, `add_orchestrator("name", f)`, and the same for activities and
+    entities.
+    """
     name = last_name(call.func)
-    creates = name == "create" and isinstance(call.func, ast.Attribute) and last_name(call.func.value) == "Orchestrator"
-    if not creates and name not in {"add_orchestrator", "add_activity"}:
+    if name == "create" and isinstance(call.func, ast.Attribute):
+        name = f"{last_name(call.func.value)}.create"
+    if name not in _REGISTRATIONS:
         return
     for function in _functions_in(call, module, inference):
         if name == "add_activity":
             roles.activities.add(function.node)
+        elif name in {"add_entity", "Entity.create"}:
+            roles.entities.add(function.node)
         else:
             roles.orchestrators.append(Orchestrator(function, module))
 

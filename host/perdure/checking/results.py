@@ -11,7 +11,9 @@ from perdure.checking.values import ContextMember, DurableTask
 
 _RULE = "not-awaited"
 _IDENTITY = (ast.Is, ast.IsNot, ast.Eq, ast.NotEq, ast.In, ast.NotIn)
-_USELESS_ALONE = frozenset({"create_timer", "wait_for_external_event", "task_all", "task_any", "when_all", "when_any"})
+_USELESS_ALONE = frozenset(
+    {"create_timer", "wait_for_external_event", "lock_entities", "task_all", "task_any", "when_all", "when_any"}
+)
 _TAKE_DATA = frozenset(
     {
         "call_activity",
@@ -56,6 +58,8 @@ def _uses(node: ast.AST, body: Body) -> Iterator[ast.expr]:
             yield value
         case ast.If(test) | ast.While(test) | ast.IfExp(test) | ast.Assert(test):
             yield test
+        case ast.With(items):
+            yield from (item.context_expr for item in items)
         case ast.For(iter=iterated) | ast.comprehension(iter=iterated):
             yield iterated
         case ast.Return(ast.expr() as value) if body.is_orchestrator:

@@ -71,6 +71,11 @@ class Context:
 
 
 @dataclass(frozen=True)
+class EntityProxy:
+    """What `context.entity(...)` returned: its methods call the entity's operations."""
+
+
+@dataclass(frozen=True)
 class ContextMember:
     """A method or property of an orchestration context."""
 
@@ -98,6 +103,7 @@ Value = (
     | AppInstance
     | Context
     | ContextMember
+    | EntityProxy
     | DurableTask
     | SetOf
 )
@@ -110,6 +116,7 @@ TASK_METHODS = frozenset(
         "call_sub_orchestrator_with_retry",
         "call_http",
         "call_entity",
+        "lock_entities",
         "create_timer",
         "wait_for_external_event",
         "task_all",
