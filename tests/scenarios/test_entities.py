@@ -8,10 +8,12 @@ from datetime import timedelta
 
 import pytest
 
+from perdure.client import Client
 from perdure.core.entities.durable_entity import DurableEntity
 from perdure.core.entities.performing import EntityDefinition
 from perdure.core.entity_id import EntityId
 from perdure.core.failure import TaskFailedError
+from perdure.errors import InstanceEndedError
 
 
 def counter(context):
@@ -151,3 +153,34 @@ async def test_a_lock_ends_with_its_orchestration(entities):
     await hub.reaches(str(account), lambda instance: "queueSize" in (instance.custom_status or ""))
     await hub.terminate(held, "enough")
     assert await hub.output(waiting) == 2
+
+
+async def test_what_failed_inside_a_critical_section_is_not_rewound(entities):
+    hub = entities
+    account = EntityId("account", "a")
+
+    @hub.orchestrator
+    def child(context):
+        with (yield context.lock_entities([account])):
+            yield context.call_entity(account, "deposit", 1)
+            yield context.call_entity(account, "withdraw", 100)
+
+    @hub.orchestrator
+    def parent(context):
+        return (yield context.call_sub_orchestrator("child"))
+
+    await hub.add_worker()
+    failed = await hub.start("child")
+    await hub.ended(failed)
+    client = Client(hub.storage)
+    with pytest.raises(InstanceEndedError, match="inside a critical section"):
+        await client.rewind(failed, "again")
+    await hub.send_rewind(failed, "r")
+    above = await hub.start("parent")
+    await hub.ended(above)
+    before = await hub.storage.read_instance(above)
+    await client.rewind(above, "again")
+    after = await hub.reaches(above, lambda now: now.commit != before.commit and now.status == "Failed")
+    assert "not enough money" in after.output
+    assert (await hub.storage.read_instance(failed)).status == "Failed"
+    await hub.quiet()
