@@ -86,10 +86,9 @@ class Section:
         """Begin to wait for a section."""
         self.request, self.entered = request, False
 
-    def grant(self, no: int) -> None:
-        """The section that was asked for under this number is entered."""
-        if self.request is not None and self.request.no == no:
-            self.entered = True
+    def grant(self) -> None:
+        """The section that was asked for is entered."""
+        self.entered = True
 
     def leave(self, no: int) -> LockRequested | None:
         """Return the request of the section that ends, None if it has ended already."""

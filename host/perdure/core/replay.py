@@ -181,7 +181,7 @@ class Orchestration:
             case EntityOperationFailed(no, failure):
                 self._fail(no, "entity operation", failure)
             case EntityLockGranted(no):
-                self._frame.section.grant(no)
+                self._frame.section.grant()
                 self._complete(no, None)
             case EventRaised():
                 self._frame.event_raised(event, _resolved(event.data, payloads))

@@ -117,12 +117,8 @@ def _stays(event: Event, awaited: Mapping[int, Awaited]) -> bool:
     match event:
         case TaskCompleted() | TimerFired() | SubOrchestrationCompleted() | EntityOperationCompleted():
             return event.no in awaited
-        case TaskFailed() | SubOrchestrationFailed() | EntityOperationFailed() | EntityLockGranted():
-            return False
-        case ExecutionRewound() | ExecutionTerminated():
-            return False
         case _:
-            return True
+            return not isinstance(event, _Failure | EntityLockGranted | ExecutionRewound | ExecutionTerminated)
 
 
 def _number(action: Action) -> int | None:

@@ -130,7 +130,8 @@ class Admission:
                 if patience_ends(waiting[first], self._patience) > self._now:
                     break
                 inflow = self._inflow(waiting[first].request)
-                inflow.missing = [*inflow.missing, *range(inflow.next, first)][-_MISSING:]
+                gap = range(max(inflow.next, first - _MISSING), first)
+                inflow.missing = [*inflow.missing, *gap][-_MISSING:]
                 inflow.next = first
                 self._drain(inflow)
 

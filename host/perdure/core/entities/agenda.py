@@ -6,6 +6,7 @@ While it is locked those of the critical section are, in their order; the others
 from __future__ import annotations
 
 from datetime import datetime
+from typing import assert_never
 
 from perdure.core.entities.record import Answer, Lock, Record
 from perdure.core.messages import AcquireLock, Completion, EntityRequest, Operate, ReleaseLock
@@ -42,6 +43,8 @@ class Agenda:
                     self._lock(request)
                 case ReleaseLock():
                     self._release(request)
+                case _:
+                    assert_never(request)
         return operations
 
     def place(self, to: str) -> Place:
