@@ -17,6 +17,7 @@ from perdure_functions.client_binding import ClientBinding, RuntimeSlot, with_cl
 from perdure_functions.durable_function import (
     ActivityFunction,
     DurableFunction,
+    EntityDecorator,
     EntityFunction,
     OrchestratorFunction,
     check_activity,
@@ -91,7 +92,7 @@ class DurableDecorators(DecoratorApi):
 
     def entity_trigger(
         self, context_name: str, entity_name: str | None = None, *, expires_after: timedelta | None = None
-    ) -> Callable[[Any], Any]:
+    ) -> EntityDecorator:
         """Make an entity of a function, async or not, or of a class made of `DurableEntity`; a class stays what it is.
 
         Args:

@@ -8,13 +8,14 @@ import functools
 import inspect
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Generic, ParamSpec, Self, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 from perdure.core.entities.durable_entity import DurableEntity
 from perdure.core.naming import check_text
 
 P = ParamSpec("P")
 R = TypeVar("R")
+E = TypeVar("E", bound=DurableEntity)
 
 
 class DurableFunction(Generic[P, R]):
@@ -122,6 +123,16 @@ class EntityFunction(DurableFunction[P, R]):
     def get_user_function(self) -> Self:
         """Return this object: `entity_function` is one further, as in Durable Functions."""
         return self
+
+
+class EntityDecorator(Protocol):
+    """What `entity_trigger` returns. To type checkers, too, a class stays the class that it is."""
+
+    @overload
+    def __call__(self, function: type[E], /) -> type[E]: ...  # type: ignore[overload-overlap] # a class can be called, too
+
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> EntityFunction[P, R]: ...
 
 
 class Orchestrator:

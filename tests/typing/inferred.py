@@ -55,6 +55,16 @@ class Counter(df.DurableEntity):
         return f"{self.entity_id.key}: {self.state}"
 
 
+@app.entity_trigger(context_name="context")
+def tally(context: df.DurableEntityContext, amount: int) -> int:
+    assert_type(context.operation_name, str)
+    return amount
+
+
+assert_type(Counter.durable_name, str)
+assert_type(tally.durable_name, str)
+
+
 @app.orchestration_trigger(context_name="context")
 async def count(context: df.OrchestrationContext) -> int:
     counter = context.entity(Counter, "k")
