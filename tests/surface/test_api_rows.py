@@ -17,15 +17,25 @@ ROWS = {
         "functions/test_typed_app.py::test_the_trigger_may_say_the_input_type",
     ],
     "activity_trigger(input_name, activity)": ["functions/test_decorators.py::test_names"],
+    "entity_trigger(context_name, entity_name, expires_after)": [
+        "functions/test_entity_decorators.py::test_names",
+        "functions/test_entity_decorators.py::test_a_class_stays_what_it_is",
+        "testing/test_harness_entities.py::test_entities_expire",
+    ],
     "durable_client_input(client_name, task_hub, connection_name), async and sync": [
         "functions/test_client_binding.py::test_an_async_function_receives_a_client",
         "functions/test_client_binding.py::test_a_sync_function_receives_the_sync_twin",
         "functions/test_client_binding.py::test_a_client_of_another_hub",
     ],
-    "orchestrator_function, client_function for unit tests": [
+    "orchestrator_function, entity_function, client_function for unit tests": [
+        "functions/test_entity_decorators.py::test_a_function_is_called_like_itself",
         "functions/test_decorators.py::test_unit_tests_written_for_durable_functions_find_the_functions",
     ],
     "Orchestrator.create": ["functions/test_decorators.py::test_the_classic_orchestrator"],
+    "Entity.create": [
+        "functions/test_entity_decorators.py::test_the_classic_entity",
+        "compat/test_entities.py::test_the_classic_entity_with_a_class_as_its_state",
+    ],
     "blueprints, other triggers": [
         "functions/test_decorators.py::test_blueprints_bring_durable_functions",
         "compat/test_orders.py::test_an_order_runs_through_all_blueprints",
@@ -56,6 +66,29 @@ ROWS = {
         "durable_http/test_exchange.py::test_credentials_do_not_follow_to_another_origin",
         "durable_http/test_exchange.py::test_tokens_are_got_when_they_are_needed_and_stay_with_their_origin",
         "scenarios/test_http_calls.py::test_a_job_that_is_asked_after_until_it_is_done",
+    ],
+    "call_entity(entity_id, operation_name, operation_input)": [
+        "core/test_entity_calls.py::test_a_call_waits_for_its_result",
+        "core/test_entity_calls.py::test_a_call_that_fails_says_where",
+        "core/test_entity_calls.py::test_arguments_go_by_several_names",
+        "compat/test_entities.py::test_calls_at_once",
+    ],
+    "signal_entity(entity_id, operation_name, operation_input, signal_time)": [
+        "core/test_entity_calls.py::test_calls_and_signals_share_the_stream_to_an_entity",
+        "testing/test_entities_around.py::test_delayed_signals_are_performed_at_their_time",
+        "compat/test_entities.py::test_signals_and_calls_of_an_orchestrator",
+    ],
+    "lock_entities([...]), both forms; is_in_critical_section, locked_entities": [
+        "core/test_entity_calls.py::test_forms_of_a_section",
+        "core/test_entity_calls.py::test_rules_of_a_section",
+        "core/test_entity_calls.py::test_entities_are_locked_in_order_and_released",
+        "scenarios/test_entities.py::test_a_critical_section",
+        "scenarios/test_entities.py::test_a_lock_ends_with_its_orchestration",
+        "samples/test_account_transfer.py::test_transfers_that_cross_conserve_the_money",
+    ],
+    "entity(kind, key): proxies": [
+        "core/test_entity_calls.py::test_a_proxy_calls_operations",
+        "core/test_entity_calls.py::test_a_proxy_of_a_class_has_its_name",
     ],
     "create_timer(datetime | timedelta), cancel, is_cancelled": [
         "core/test_replay.py::test_a_timer_fires_no_earlier_than_due",
@@ -154,6 +187,33 @@ ROWS = {
         "client/test_lifecycle.py::test_purging_by_status_spares_what_runs_and_what_only_looks_alike",
         "client/test_sdk_names.py::test_purging_with_children",
     ],
+    "signal_entity, delete_entity": [
+        "client/test_entities.py::test_signals_take_effect_in_order_and_once",
+        "client/test_entities.py::test_both_generations_of_names",
+        "client/test_entities.py::test_a_signal_for_later_is_a_message_for_later",
+        "compat/test_entities.py::test_signals_from_the_client",
+    ],
+    "read_entity_state -> EntityStateResponse, get_entity": [
+        "client/test_entities.py::test_states",
+        "client/test_entities.py::test_a_large_state_that_goes_while_it_is_read",
+        "client/test_entities.py::test_one_entity_and_what_is_known_of_it",
+    ],
+    "list_entities, get_all_entities": [
+        "client/test_entities.py::test_lists",
+        "client/test_entities.py::test_lists_by_time",
+        "client/test_entities.py::test_lists_by_pages",
+        "client/test_entities.py::test_all_at_once",
+    ],
+    "clean_entity_storage": [
+        "client/test_entities.py::test_empty_entities_are_removed_once_no_repeat_can_come",
+        "client/test_entities.py::test_locks_that_nobody_would_release_are_released",
+    ],
+    "an entity is no instance": [
+        "client/test_entity_ids.py::test_its_status_is_nobodys",
+        "client/test_entity_ids.py::test_purging_spares_it",
+        "client/test_entity_ids.py::test_nothing_is_started_under_its_id",
+        "functions/test_http_entities.py::test_instance_routes_do_not_know_entities",
+    ],
     "wait_for_completion": ["client/test_commands.py::test_waiting_ends"],
     "create_check_status_response, create_http_management_payload, get_client_response_links": [
         "functions/test_links.py::test_both_ways_to_ask_for_the_payload",
@@ -200,13 +260,68 @@ ROWS = {
         "functions/test_http_api.py::test_restarting",
         "functions/test_http_api.py::test_commands_to_nobody_and_to_what_has_ended",
     ],
+    "GET entities/{name}/{key}": [
+        "functions/test_http_entities.py::test_signals_and_the_state",
+        "functions/test_http_entities.py::test_awkward_names_and_keys",
+        "functions/test_http_entities.py::test_slashes_that_the_functions_host_leaves_encoded",
+    ],
+    "GET entities/{name?}": [
+        "functions/test_http_entities.py::test_listing",
+        "functions/test_http_entities.py::test_filters",
+        "functions/test_http_entities.py::test_pages",
+        "functions/test_http_entities.py::test_tokens_belong_to_their_conditions",
+    ],
+    "POST entities/{name}/{key} (signal; op), DELETE": [
+        "functions/test_http_entities.py::test_bodies_are_inputs_and_states_json",
+        "functions/test_http_entities.py::test_signals_that_make_no_sense",
+        "functions/test_http_entities.py::test_a_signal_for_later",
+        "functions/test_http_entities.py::test_deleting",
+        "functions/test_http_entities.py::test_classes_delete_themselves",
+    ],
     "the address of /runtime/webhooks/durabletask": [
+        "functions/test_http_entities.py::test_the_address_of_the_durable_task_extension",
         "local/test_local_http.py::test_the_webhook_address_of_durable_functions_is_an_alias",
     ],
     "forwarded host and protocol": ["functions/test_links.py::test_the_address_is_the_callers"],
     "the OpenAPI document, and what it says holds": [
         "functions/test_openapi.py::test_the_document",
         "functions/test_openapi.py::test_whatever_is_asked_the_answer_is_a_documented_one",
+    ],
+    # ---- entities
+    "EntityId(name, key), EntityInstanceId(entity=, key=); the name compares without its case": [
+        "core/test_entity_ids.py::test_the_name_keeps_its_case_and_compares_without_it",
+        "core/test_entity_ids.py::test_an_id_reads_back",
+    ],
+    "function entities: (context), (context, input); what DurableEntityContext has": [
+        "core/test_entity_operations.py::test_who_is_asked_and_for_what",
+        "core/test_entity_operations.py::test_input_and_state_are_read_as_types",
+        "core/test_entity_operations.py::test_states_that_are_not_there_yet",
+        "core/test_entity_operations.py::test_falsy_states_and_results_are_kept",
+        "core/test_entity_operations.py::test_deleting",
+        "core/test_entity_operations.py::test_signals_and_orchestrations_are_effects",
+        "core/test_entity_operations.py::test_functions_of_the_context_alone",
+        "core/test_entity_operations.py::test_functions_of_context_and_input",
+    ],
+    "class entities: public methods, inherited ones too; state typed by a model or plain value": [
+        "core/test_entity_operations.py::test_public_methods_are_operations",
+        "core/test_entity_operations.py::test_what_is_no_operation",
+        "core/test_entity_operations.py::test_a_state_of_its_own",
+        "core/test_entity_operations.py::test_a_state_that_is_a_model",
+        "core/test_entity_operations.py::test_states_in_the_manner_of_the_sdk",
+    ],
+    "an operation that raises rolls back its own changes and fails its caller": [
+        "core/test_entity_operations.py::test_what_raises_changes_nothing",
+        "core/test_entity_operations.py::test_methods_that_raise_change_nothing",
+        "scenarios/test_entities.py::test_an_operation_that_raises_changes_nothing_and_fails_its_caller_only",
+        "compat/test_entities.py::test_operations_that_raise",
+    ],
+    "implicit delete, overridable": ["core/test_entity_operations.py::test_delete_is_there_and_can_be_overridden"],
+    "operations one at a time, in batches, each once and in the order of its sender": [
+        "hosts/test_entity_hosts.py::test_a_thousand_calls_on_five_counters_add_up",
+        "hosts/test_entity_hosts.py::test_money_is_conserved_through_kill_9",
+        "hosts/test_entity_hosts.py::test_signals_are_taken_in_order_and_once_though_a_fifth_is_delivered_twice",
+        "scenarios/test_entity_requests.py::test_signals_under_load",
+        "simulation/test_entity_seeds.py::test_seed",
     ],
     # ---- data
     "hints on both sides; plain JSON without": [
