@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import msgspec
 import pytest
 
-from perdure.core.messages import Wake
+from perdure.client import Client
+from perdure.core.codec import encode_message
+from perdure.core.entities.performing import EntityDefinition
+from perdure.core.messages import Completions, Wake
 from perdure.storage.protocol import Conflict
-from tests.engine.bench import LARGE, Bench, acquire, operate, release
+from tests.engine.bench import LARGE, OWNER, Bench, acquire, operate, release
 
 
 async def box(context):
@@ -130,3 +134,105 @@ async def test_a_record_too_large_for_the_row_leaves_nothing_behind_when_a_race_
     await bench.deliver(second, operate("set", 3, 4))
     assert len(await bench.storage.list_segments("@e@1")) == 1
     assert await bench.state(first) == 4
+
+
+async def test_an_operation_that_ends_its_process_takes_no_others_with_it(bench):
+    worker = bench.worker()
+    await bench.deliver(worker, operate("set", 1, "innocent"))
+    culprit = operate("set", 0, "culprit", reply=OWNER)
+    await asyncio.wait_for(worker.handle_poisoned_control(encode_message(culprit), "q"), timeout=5)
+    assert await bench.state(worker) == "innocent"
+    (answer,) = [each for each in bench.taken() if isinstance(each, Completions)]
+    assert [(each.no, each.failure.type) for each in answer.items] == [(0, "OperationLostError")]
+
+
+async def test_what_a_poisoned_message_was_held_for_fails():
+    """What ends the process is none of its own, but something that waited for a lock."""
+    bench = Bench(box)
+    first = bench.worker()
+    for message in (acquire("l"), operate("set", 0, 1), operate("set", 1, 2), operate("set", 2, 3)):
+        await bench.deliver(first, message)
+    begun = asyncio.Event()
+    bench.registry.entities.replace("e", EntityDefinition(hanging(begun)))
+    held = asyncio.create_task(first.handle_control(encode_message(release("l")), "q"))
+    await asyncio.wait_for(begun.wait(), timeout=5)
+    held.cancel()
+    await asyncio.wait_for(bench.worker().handle_poisoned_control(encode_message(release("l")), "q"), timeout=5)
+    record = await bench.record()
+    assert record is not None
+    assert record.queue == []
+    await first.stop()
+
+
+def hanging(begun):
+    async def hang(_):
+        begun.set()
+        await asyncio.Event().wait()
+
+    return hang
+
+
+async def test_a_wake_that_never_came_is_sent_again(bench):
+    worker = bench.worker()
+    await bench.deliver(worker, operate("set", 1, "after a gap"))
+    (lost,) = bench.taken()
+    bench.clock.time = lost.due + timedelta(hours=1)
+    await bench.deliver(worker, operate("set", 3, "after another"))
+    assert await bench.state(worker) == "after a gap"
+    (again,) = bench.taken()
+    await bench.deliver(worker, lost)
+    bench.clock.time = again.due
+    await bench.deliver(worker, again)
+    assert await bench.state(worker) == "after another"
+
+
+async def test_the_payload_of_a_signal_that_was_taken_in_goes_when_it_comes_again(bench):
+    """Its worker may have died before it deleted the payload."""
+    worker = bench.worker()
+    signal = operate("set", 0)
+    late = operate("set", 2)
+    for message in (signal, late):
+        datum = await worker.payloads.store("@e@1", f"p{message.place.seq}", '"large"')
+        await bench.deliver(worker, msgspec.structs.replace(message, input=datum))
+    assert await bench.storage.list_payloads("@e@1") == ["p2"]
+    for message in (signal, late):
+        datum = await worker.payloads.store("@e@1", f"p{message.place.seq}", '"large"')
+        await bench.deliver(worker, msgspec.structs.replace(message, input=datum), count=2)
+    assert await bench.storage.list_payloads("@e@1") == ["p2"]
+
+
+async def test_an_orchestration_that_is_running_already_is_not_begun_and_its_input_goes():
+    async def beginning(context):
+        context.start_new_orchestration("o", LARGE, "one")
+
+    bench = Bench(beginning)
+    worker = bench.worker()
+    await worker.starting.insert(worker.starting.row("one", "o", execution_id="x", input_=None))
+    await bench.deliver(worker, operate("go", 0))
+    assert await bench.storage.list_payloads("one") == []
+
+
+async def test_the_clean_up_reads_a_record_that_moves_while_it_is_read():
+    bench = Bench(box, turn_bytes=50)
+    worker = bench.worker()
+    await bench.deliver(worker, acquire("l"))
+    storage = Moving(bench.storage, lambda: bench.deliver(worker, operate("set", 0)))
+    client = Client(storage, clock=bench.clock)
+    assert (await client.clean_entity_storage()).orphaned_locks_released == 1
+
+
+class Moving:
+    """A storage in which something happens before a segment is read for the first time."""
+
+    def __init__(self, inner, step_in):
+        self._inner = inner
+        self._step_in = step_in
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    async def get_segments(self, instance_id, names):
+        if self._step_in is not None:
+            step_in, self._step_in = self._step_in, None
+            await step_in()
+        return await self._inner.get_segments(instance_id, names)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from perdure.core.codec import decode_record, segment_of_head
 from perdure.core.entities.admission import REMEMBERED
-from perdure.core.entities.record import Lock, Record
+from perdure.core.entities.record import Lock
 from perdure.core.outbox import execution_of
 from perdure.core.status import ENDED
 from perdure.engine.clock import Clock
 from perdure.engine.deleting import delete_instance
+from perdure.engine.entities.journal import EntityJournal
+from perdure.engine.settings import EngineSettings
 from perdure.storage.protocol import Storage
-from perdure.storage.rows import Instance, InstanceQuery, Row
+from perdure.storage.rows import Instance, InstanceQuery
 
 _PAGE = 500
 
@@ -39,9 +40,9 @@ class EntityCleaning:
         async for instance in self._entities():
             if instance.output is not None or instance.custom_status is not None:
                 continue
-            row = await self._storage.read(instance.instance_id)
-            if row is not None and not row.instance.deleting and await self._is_empty(row):
-                removed += await delete_instance(self._storage, row)
+            journal = await self._journal(instance)
+            if journal.row is not None and self._is_empty(journal):
+                removed += await delete_instance(self._storage, journal.row)
         return removed
 
     async def release_orphaned_locks(self) -> int:
@@ -50,8 +51,7 @@ class EntityCleaning:
         async for instance in self._entities():
             if instance.custom_status is None:
                 continue
-            row = await self._storage.read(instance.instance_id)
-            lock = None if row is None or row.instance.deleting else (await self._record(row)).lock
+            lock = (await self._journal(instance)).record().lock
             if lock is not None and await self._is_orphaned(lock):
                 await self._release(instance.instance_id, lock.id)
                 released += 1
@@ -67,19 +67,18 @@ class EntityCleaning:
             if continuation is None:
                 return
 
-    async def _record(self, row: Row) -> Record:
-        name = segment_of_head(row.head)
-        if name is None:
-            return decode_record(row.head)
-        return decode_record((await self._storage.get_segments(row.instance.instance_id, [name]))[0])
+    async def _journal(self, instance: Instance) -> EntityJournal:
+        journal = EntityJournal(self._storage, instance.instance_id, EngineSettings())
+        await journal.load()
+        return journal
 
-    async def _is_empty(self, row: Row) -> bool:
-        record = await self._record(row)
+    def _is_empty(self, journal: EntityJournal) -> bool:
+        record = journal.record()
         idle = not (record.queue or record.early or record.lock)
         oldest = self._clock.now() - REMEMBERED
         forgotten = all(inflow.at < oldest.timestamp() for inflow in record.inflows)
         said = all(sent.at < oldest for sent in record.sent)
-        return row.instance.output is None and idle and forgotten and said
+        return journal.state is None and idle and forgotten and said
 
     async def _is_orphaned(self, lock: Lock) -> bool:
         owner = await self._storage.read_instance(lock.owner.instance_id)

@@ -11,11 +11,9 @@ from perdure.core.messages import AcquireLock, Completion, Completions, Operate,
 from perdure.core.outbox import outcome_message_id
 from perdure.core.state import Parent
 from perdure.core.status import OrchestrationRuntimeStatus
-from perdure.engine.dispatch import Dispatch
-from perdure.engine.mail import Mail
-from perdure.engine.starting import InstanceIdTaken, Starting
+from perdure.engine.services import Services
+from perdure.engine.starting import InstanceIdTaken
 from perdure.engine.succession import insert_or_replace
-from perdure.storage.protocol import Storage
 
 _log = logging.getLogger("perdure.entities")
 
@@ -23,11 +21,12 @@ _log = logging.getLogger("perdure.entities")
 class EntityDispatch:
     """Sends for the entities of one worker."""
 
-    def __init__(self, storage: Storage, mail: Mail, starting: Starting, dispatch: Dispatch) -> None:
-        self._storage = storage
-        self._mail = mail
-        self._starting = starting
-        self._dispatch = dispatch
+    def __init__(self, services: Services) -> None:
+        self._storage = services.storage
+        self._mail = services.mail
+        self._payloads = services.payloads
+        self._starting = services.starting
+        self._dispatch = services.dispatch
 
     async def send(self, sends: Sequence[Send], entity: str, default_version: str | None) -> None:
         """Send all of it, in order; outcomes for one orchestration share a message.
@@ -72,6 +71,7 @@ class EntityDispatch:
             new = await insert_or_replace(self._storage, self._starting, self._dispatch, row)
         except InstanceIdTaken as taken:
             _log.warning("entity '%s' has not started orchestration '%s': %s", entity, begin.name, taken)
+            await self._payloads.discard(begin.instance_id, [begin.input])
             return
         there = row if new else await self._storage.read(begin.instance_id)
         if there is not None and there.instance.status == OrchestrationRuntimeStatus.Pending:

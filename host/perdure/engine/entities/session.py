@@ -20,12 +20,13 @@ from perdure.core.entities.agenda import can_go_on
 from perdure.core.entities.record import Record
 from perdure.core.failure import Failure
 from perdure.core.intake import Verdict
+from perdure.core.messages import ControlMessage
 from perdure.engine.blocking import delay_after
 from perdure.engine.deleting import delete_instance
 from perdure.engine.delivery import Inbound
 from perdure.engine.entities.dispatch import EntityDispatch
 from perdure.engine.entities.journal import EntityJournal
-from perdure.engine.entities.turn import EntityTurnMaker, Made
+from perdure.engine.entities.turn import EntityTurnMaker, Made, Unfit
 from perdure.engine.hand import Hand
 from perdure.engine.services import Services
 from perdure.engine.session_loop import SessionLoop
@@ -43,7 +44,7 @@ class EntitySession(SessionLoop):
         super().__init__(services, instance_id, closed, services.entity_slots)
         self._journal = EntityJournal(services.storage, instance_id, services.settings)
         self._maker = EntityTurnMaker(services, instance_id, self._journal, self.nonce)
-        self._dispatch = EntityDispatch(services.storage, services.mail, services.starting, services.dispatch)
+        self._dispatch = EntityDispatch(services)
         self._messages = Hand()
         self._settled: set[str] = set()
         """Commits of other sessions whose sends this session has sent again."""
@@ -168,6 +169,8 @@ class EntitySession(SessionLoop):
                 await self._services.mail.send(inbound.message, due=admission.due[inbound.message.id])
             elif verdict is Verdict.IRRELEVANT:
                 await self._drop(inbound)
+            elif verdict is Verdict.KNOWN:
+                await self._clean(inbound.message)
         self._messages.put_back([])
         done = [inbound for inbound, verdict in judged if verdict in (Verdict.CONSUME, Verdict.KNOWN)]
         self._messages.let_go([inbound for inbound, _ in judged if inbound not in done])
@@ -181,8 +184,17 @@ class EntitySession(SessionLoop):
     async def _drop(self, inbound: Inbound) -> None:
         message = inbound.message
         _log.warning("entity '%s' drops a message that means nothing to it: '%s'", self.instance_id, message.id)
+        await self._clean(message)
+
+    async def _clean(self, message: ControlMessage) -> None:
+        """Delete the payload of a message, unless what it asks for is still to be done. Whoever has done it may have
+        died before deleting it.
+        """
         payload_id = payload_of(getattr(message, "input", None) or getattr(message, "data", None))
-        if payload_id is not None:
+        if payload_id is None:
+            return
+        record = self._journal.record()
+        if message.id not in {each.id for each in (*record.queue, *(early.request for early in record.early))}:
             await self._services.storage.delete_payloads(self.instance_id, [payload_id])
 
     async def _wait_for_deployment(self, batch: Sequence[Inbound]) -> bool:
@@ -202,16 +214,18 @@ class EntitySession(SessionLoop):
         self._messages.let_go(patient)
         return True
 
-    def _unfit(self, batch: Sequence[Inbound]) -> Failure | None:
+    def _unfit(self, batch: Sequence[Inbound]) -> Unfit | None:
         """Rule 6: an operation whose message has used up its deliveries probably ends its process."""
-        if not any(inbound.poisoned for inbound in batch):
+        poisoned = frozenset(inbound.message.id for inbound in batch if inbound.poisoned)
+        if not poisoned:
             return None
         deliveries = self._services.settings.max_deliveries
-        return Failure(
+        failure = Failure(
             "OperationLostError",
             f"the operation was begun {deliveries} times and never came to an end: it probably ends its process (out "
             f"of memory, a crash in native code, a time-out of the host). The host's log says more.",
         )
+        return Unfit(failure, poisoned)
 
 
 def _needs_fresh_state(inbound: Inbound, verdict: Verdict) -> bool:

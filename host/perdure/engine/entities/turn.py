@@ -29,6 +29,8 @@ from perdure.storage.protocol import PayloadMissing
 _log = logging.getLogger("perdure.entities")
 _SLACK = timedelta(seconds=1)
 _SENDS_KEPT_FOR = timedelta(hours=1)
+_LOST_AFTER = timedelta(minutes=15)
+"""How long overdue a message must be to be taken for lost: parked, or gone with its queue."""
 _LOOKED_FOR = timedelta(minutes=10)
 """How long a session that has had no answer to a commit may look for it; far longer than the transport tries."""
 
@@ -42,6 +44,19 @@ class Made(msgspec.Struct):
     """Payloads, each with its owner, that were stored for it: garbage if the race is lost."""
     garbage: list[str]
     """Payloads of the entity's that nothing refers to once it is committed."""
+
+
+class Unfit(msgspec.Struct, frozen=True):
+    """Operations that are not begun again, because that has been tried too often."""
+
+    failure: Failure
+    messages: frozenset[str]
+    """Those that asked for them. If none of these is for now, they were held for operations that are: these fail."""
+
+    def blames(self, operations: Sequence[Operate]) -> list[Operate]:
+        """Return those of some operations that are to fail."""
+        named = [operation for operation in operations if operation.id in self.messages]
+        return named or list(operations)
 
 
 class EntityTurnMaker:
@@ -65,14 +80,14 @@ class EntityTurnMaker:
         self.name = services.registry.entities.written(given.name)
         self.entity_id = EntityId(self.name, given.key)
 
-    async def make(self, record: Record, now: datetime, *, settled: set[str], unfit: Failure | None) -> Made:
+    async def make(self, record: Record, now: datetime, *, settled: set[str], unfit: Unfit | None) -> Made:
         """Perform what can be performed, and return the commit.
 
         Args:
             record: the entity's, with new messages taken in; it is changed.
             now: the time.
             settled: commits of other sessions that need not be remembered any more: all they send has been sent.
-            unfit: why the operations fail instead of being performed.
+            unfit: operations that fail instead of being performed.
         """
         services, journal = self._services, self._journal
         commit = services.new_id()
@@ -108,17 +123,19 @@ class EntityTurnMaker:
 
     # ---- operations ------------------------------------------------------------------------------------------------
 
-    async def _perform(self, operations: list[Operate], now: datetime, unfit: Failure | None) -> list[Outcome]:
+    async def _perform(self, operations: list[Operate], now: datetime, unfit: Unfit | None) -> list[Outcome]:
         if not operations:
             return []
         state = await self._state()
-        if unfit is not None:
-            return [Outcome(state, failure=unfit)] * len(operations)
         try:
             definition = self._services.registry.entities.get(self.name)
         except UnknownFunctionError as error:
             return [Outcome(state, failure=failure_of(error))] * len(operations)
-        inputs = [await self._input(operation) for operation in operations]
+        blamed = [] if unfit is None else unfit.blames(operations)
+        inputs = [
+            unfit.failure if unfit is not None and operation in blamed else await self._input(operation)
+            for operation in operations
+        ]
         return await self._services.performer.perform(Job(definition, self.entity_id, state, operations, inputs, now))
 
     async def _input(self, operation: Operate) -> str | Failure | None:
@@ -205,7 +222,8 @@ class EntityTurnMaker:
         elif _is_idle(record):
             due.append(now + REMEMBERED + _SLACK)
         nearest = min((each for each in due if each is not None), default=None)
-        if nearest is None or (record.wake is not None and record.wake.due <= nearest + _SLACK):
+        under_way = record.wake if record.wake is not None and record.wake.due > now - _LOST_AFTER else None
+        if nearest is None or (under_way is not None and under_way.due <= nearest + _SLACK):
             return
         no = record.wakes
         record.wakes += 1
