@@ -169,6 +169,13 @@ class Hub:
                     return row
                 await asyncio.sleep(0.01)
 
+    async def output_of(self, instance_id: str) -> Any:
+        """Wait for an instance that somebody else starts, and return its output."""
+        async with asyncio.timeout(30):
+            while await self.storage.read_instance(instance_id) is None:
+                await asyncio.sleep(0.01)
+        return await self.output(instance_id)
+
     async def output(self, instance_id: str, seconds: float = 30) -> Any:
         instance = await self.ended(instance_id, seconds)
         text = await self.engine.payloads.text(instance_id, instance.output)
