@@ -172,6 +172,8 @@ def test_what_entities_signal_and_start():
     assert run.output == [4, 6]
     assert run.signals == []
     assert run.entity_orchestrations == [BegunOrchestration("audit", given, "audit-1") for given in (4, 2)]
+    alone = run_orchestrator(flow, entities={"relay": relay, Account: outcomes(40, 60)})
+    assert alone.output == [40, 60], "stubs are not signalled"
 
 
 def test_signals_without_end():

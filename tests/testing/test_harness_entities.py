@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -157,12 +158,17 @@ def test_waiting_for_a_lock_that_nobody_gives_back():
     def caller(context):
         yield context.call_entity(TALLY, "add")
 
-    with AppHarness(app, orchestrators=[holder, caller]) as harness:
+    def second(context):
+        yield context.lock_entities([TALLY, NOTE])
+
+    with AppHarness(app, orchestrators=[holder, caller, second]) as harness:
         harness.start(holder, instance_id="holds")
         harness.start(caller, instance_id="calls")
+        harness.start(second, instance_id="locks")
         with pytest.raises(StuckError) as raised:
             harness.wait("calls")
         assert "instance 'calls' ('caller') waits for operation 'add' of entity '@tally@a'" in str(raised.value)
+        assert "instance 'locks' ('second') waits for a lock of @note@n, @tally@a" in str(raised.value)
         assert "instance 'holds' ('holder') waits for external event 'never'" in str(raised.value)
 
 
@@ -205,6 +211,18 @@ def test_plain_entities_without_an_app():
     with AppHarness(entities=[counter]) as harness:
         harness.signal_entity("@counter@a", "any")
         assert harness.entity_state("@counter@a") == 1
+
+
+def test_operations_may_use_threads():
+    async def careful(context):
+        if context.operation_name == "fail":
+            await asyncio.to_thread(int, "no number")
+        context.set_state(await asyncio.to_thread(int, "7"))
+
+    with AppHarness(entities=[careful]) as harness:
+        for operation in ("work", "fail"):
+            harness.signal_entity("@careful@a", operation)
+        assert harness.entity_state("@careful@a") == 7
 
 
 def test_what_is_no_entity(harness):

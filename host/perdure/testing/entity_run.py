@@ -93,11 +93,10 @@ class EntityRun:
     def add_effects(self, effects: list[Effect]) -> None:
         """Take in what an operation asked for."""
         for effect in effects:
-            match effect:
-                case SignalSent():
-                    self.signals.append(signal_of(effect))
-                case OrchestrationBegun():
-                    self.orchestrations.append(begun_of(effect))
+            if isinstance(effect, SignalSent):
+                self.signals.append(signal_of(effect))
+            else:
+                self.orchestrations.append(begun_of(effect))
 
 
 def signal_of(sent: SignalSent) -> Signal:
