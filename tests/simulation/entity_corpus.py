@@ -213,6 +213,16 @@ async def returning(context: OrchestrationContext) -> str:
     return "done"
 
 
+async def giving(context: OrchestrationContext) -> int:
+    """Gives a lot of small change at once, for which a locked account has no time, and asks at last what is there."""
+    for amount in (1, 2, 3, 4, -5, -5):
+        context.signal_entity(ACCOUNTS[1], "deposit", amount)
+    await context.create_timer(timedelta(seconds=5))
+    for amount in (5, 5, -4, -3, -2, -1):
+        context.signal_entity(ACCOUNTS[1], "deposit", amount)
+    return await context.call_entity(ACCOUNTS[1], "balance")
+
+
 async def begun(context: OrchestrationContext) -> int:
     context.signal_entity(BEGUN, "add", 1)
     return await context.call_entity(BEGUN, "add", 1)
@@ -238,21 +248,27 @@ async def relaying(context: OrchestrationContext) -> int:
     return 3
 
 
-ORCHESTRATORS = [adder, chatting, teller, auditor, hog, hasty, returning, begun, writing, relaying]
+ORCHESTRATORS = [adder, chatting, teller, auditor, hog, hasty, returning, giving, begun, writing, relaying]
 
-STARTS: dict[str, tuple[str, Any, set[str]]] = {
+SUMS: dict[str, tuple[str, Any, set[str]]] = {
     **{f"adder-{number}": ("adder", None, {"Completed"}) for number in range(ADDERS)},
     **{f"chatting-{number}": ("chatting", 0, {"Completed"}) for number in range(3)},
-    **{f"teller-{n}": ("teller", n, {"Failed"} if n % 3 == 2 else {"Completed"}) for n in range(TELLERS)},
-    "auditor": ("auditor", [], {"Completed"}),
-    **{f"hog-{number}": ("hog", None, {"Completed", "Terminated"}) for number in range(3)},
-    **{f"hasty-{number}": ("hasty", None, {"Completed", "Failed"}) for number in range(2)},
-    "returning": ("returning", None, {"Completed", "Failed"}),
     "writing-a": ("writing", "a", {"Completed"}),
     "writing-b": ("writing", "b", {"Completed"}),
     "relaying": ("relaying", None, {"Completed"}),
 }
-"""Instance id -> orchestrator, input, how it may end."""
+"""Orchestrations that count and keep order. Instance id -> orchestrator, input, how it may end."""
+
+SECTIONS: dict[str, tuple[str, Any, set[str]]] = {
+    **{f"teller-{n}": ("teller", n, {"Failed"} if n % 3 == 2 else {"Completed"}) for n in range(TELLERS)},
+    "giving-1": ("giving", None, {"Completed"}),
+    "giving-2": ("giving", None, {"Completed"}),
+    "auditor": ("auditor", [], {"Completed"}),
+    **{f"hog-{number}": ("hog", None, {"Completed", "Terminated"}) for number in range(3)},
+    **{f"hasty-{number}": ("hasty", None, {"Completed", "Failed"}) for number in range(2)},
+    "returning": ("returning", None, {"Completed", "Failed"}),
+}
+"""Orchestrations that lock accounts, in the same form."""
 
 TOTALS = {
     str(COUNTERS[0]): 12 * ADDERS,

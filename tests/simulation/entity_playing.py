@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from perdure.core.codec import decode_message, decode_record, segment_of_head
@@ -18,6 +18,7 @@ from perdure.core.status import ENDED
 from perdure.core.streams import Place
 from perdure.engine.deleting import delete_instance
 from perdure.engine.journal import Journal
+from perdure.engine.registry import Registry
 from perdure.engine.settings import EngineSettings
 from perdure.engine.succession import purge
 from perdure.engine.worker import Worker
@@ -33,7 +34,8 @@ from tests.simulation.entity_corpus import (
     LARGE,
     LOG,
     RELAYS,
-    STARTS,
+    SECTIONS,
+    SUMS,
     TOTALS,
     entity_registry_of,
 )
@@ -45,21 +47,31 @@ SETTINGS = EngineSettings(
 PURGED = ("hog-0", "hog-1", "hasty-0", "teller-2")
 MENDED = ("hasty-1", "returning")
 CLIENT_SIGNALS = 8
-LIMIT = 6_000.0
 
 
 class EntityPlay:
-    """One seed's run."""
+    """One seed's run of a part of the corpus."""
+
+    starts: Mapping[str, tuple[str, Any, set[str]]] = {}
+    limit = 6_000.0
+    """Virtual seconds after which a run that has not come to its end is wrong."""
+    workers = 3
 
     def __init__(self, seed: int, faults: Faults | None = None) -> None:
         self.ledger = Ledger()
         self.simulation = Simulation(
-            seed, lambda simulation: entity_registry_of(simulation, self.ledger), settings=SETTINGS, faults=faults
+            seed,
+            lambda simulation: self.registry_of(simulation, self.ledger),
+            workers=self.workers,
+            settings=SETTINGS,
+            faults=faults,
         )
         self.observer = Observer(self.simulation.store, self.ledger)
         self.simulation.after_call.append(self.observer)
+        self.simulation.after_call.append(self._notice_ends)
         self.wrong: list[str] = []
         self.purged: set[str] = set()
+        self._ends = {instance_id: asyncio.Event() for instance_id in PURGED}
 
     def run(self) -> list[str]:
         """Return what went wrong."""
@@ -70,19 +82,23 @@ class EntityPlay:
     def rows(self) -> dict[str, Row]:
         return self.simulation.store.hubs["simulated"].rows
 
+    def registry_of(self, simulation: Simulation, ledger: Ledger) -> Registry:
+        """Return the functions of a worker."""
+        return entity_registry_of(simulation, ledger)
+
+    def meddling(self) -> list[Coroutine[Any, Any, None]]:
+        """Return what goes on while the orchestrations run."""
+        return []
+
+    async def check_states(self) -> None:
+        """Check what the entities have come to."""
+
     # ---- the clients -----------------------------------------------------------------------------------------------
 
     async def _clients(self) -> None:
-        meddling = [
-            *(self._mend(instance_id) for instance_id in MENDED),
-            self._meddle("hog-0", "terminate"),
-            self._meddle("hog-2", "suspend", "resume"),
-            *(self._purge_early(instance_id) for instance_id in PURGED),
-            self._signal(),
-        ]
-        tasks = [asyncio.create_task(each) for each in meddling]
-        await asyncio.gather(*(self._start(instance_id) for instance_id in STARTS))
-        while self.simulation.loop.time() < LIMIT and not await self._quiet():
+        tasks = [asyncio.create_task(each) for each in self.meddling()]
+        await asyncio.gather(*(self._start(instance_id) for instance_id in self.starts))
+        while self.simulation.loop.time() < self.limit and not await self._quiet():
             await asyncio.sleep(10)
         for task in tasks:
             if task.done():
@@ -92,7 +108,7 @@ class EntityPlay:
 
     async def _start(self, instance_id: str) -> None:
         simulation = self.simulation
-        name, value, _ = STARTS[instance_id]
+        name, value, _ = self.starts[instance_id]
         execution_id = f"{simulation.random.getrandbits(128):032x}"
         await asyncio.sleep(simulation.random.uniform(0, 30))
 
@@ -114,6 +130,100 @@ class EntityPlay:
 
         await self.simulation.request(serve)
 
+    async def _is_to_be_rewound(self, instance_id: str) -> bool:
+        """Whether it has failed, and not in a critical section."""
+        journal = Journal(self.simulation.storage, instance_id, SETTINGS)
+        await journal.load()
+        failed = journal.row is not None and journal.instance.status == "Failed" and instance_id not in PURGED
+        return failed and not is_inside_section(journal.state.turns)
+
+    # ---- the end ---------------------------------------------------------------------------------------------------
+
+    async def _quiet(self) -> bool:
+        ended = all(
+            instance_id in self.purged or self.rows[instance_id].instance.status in ENDED for instance_id in self.starts
+        )
+        settled = ended and not any(
+            [await self._is_to_be_rewound(instance_id) for instance_id in MENDED if instance_id in self.starts]
+        )
+        return settled and all(self.may_stay(message) for message in self._messages())
+
+    def _messages(self) -> list[Any]:
+        return [
+            decode_message(message.body)
+            for messages in self.simulation.store.queues.values()
+            for message in messages.values()
+        ]
+
+    async def _check(self) -> None:
+        for instance_id, (_, _, statuses) in self.starts.items():
+            row = self.rows.get(instance_id)
+            if row is None:
+                if instance_id not in self.purged:
+                    self.wrong.append(f"{instance_id} is gone")
+            elif row.instance.status not in statuses:
+                self.wrong.append(f"{instance_id}: {row.instance.status} with {row.instance.failure}")
+        self.wrong += [f"left: {message}" for message in self._messages() if not self.may_stay(message)]
+        for instance_id, row in self.rows.items():
+            if is_entity_id(instance_id):
+                self._check_record(instance_id, self._record(row))
+        await self.check_states()
+        await self._purge()
+
+    def may_stay(self, message: Any) -> bool:
+        """Whether a message is one that wakes an entity later on."""
+        return isinstance(message, Wake) and message.to in self.rows
+
+    def _record(self, row: Row) -> Record:
+        name = segment_of_head(row.head)
+        segments = self.simulation.store.hubs["simulated"].segments
+        return decode_record(row.head if name is None else segments[row.instance.instance_id, name])
+
+    def _check_record(self, instance_id: str, record: Record) -> None:
+        if record.lock is not None:
+            self.wrong.append(f"{instance_id} is locked: {record.lock}")
+        for what in (record.queue, record.early):
+            if what:
+                self.wrong.append(f"{instance_id} waits for ever: {what}")
+
+    async def state(self, entity: EntityId | str) -> Any:
+        row = self.rows.get(str(entity))
+        if row is None or row.instance.output is None:
+            return None
+        output = row.instance.output
+        if (payload := payload_of(output)) is not None:
+            output = (await self.simulation.storage.get_payload(str(entity), payload)).decode()
+        return json.loads(output)
+
+    async def _purge(self) -> None:
+        storage, hub = self.simulation.storage, self.simulation.store.hubs["simulated"]
+        for instance_id in list(hub.rows):
+            row = await storage.read(instance_id)
+            assert row is not None
+            await delete_instance(storage, row)
+        self.wrong += [f"a row of {each} is left" for each in hub.rows]
+        # a session that was at work when its instance was purged may leave a segment
+        self.wrong += [f"a segment of {each} is left" for each, _ in hub.segments if each not in self.purged]
+        # an entity's payloads stay: signals to it may be under way
+        self.wrong += [f"a payload of {each} is left" for each, _ in hub.payloads if not is_entity_id(each)]
+
+    def _notice_ends(self, method: str) -> None:
+        if method not in ("merge", "replace"):
+            return
+        for instance_id, end in self._ends.items():
+            row = self.rows.get(instance_id)
+            if row is not None and row.instance.status in ENDED:
+                end.set()
+
+
+class Sums(EntityPlay):
+    """Counters, a log, relays, a book."""
+
+    starts = SUMS
+
+    def meddling(self) -> list[Coroutine[Any, Any, None]]:
+        return [self._signal()]
+
     async def _signal(self) -> None:
         """Signal a counter in order, adding nothing in the end; a signal that may not have been sent is sent again."""
         for number in range(CLIENT_SIGNALS):
@@ -121,6 +231,38 @@ class EntityPlay:
             place = Place("client/c", number)
             amount = json.dumps(1 if number % 2 else -1)
             await self._send(Operate(to=str(COUNTERS[0]), id=str(place), place=place, operation="add", input=amount))
+
+    async def check_states(self) -> None:
+        for entity, total in TOTALS.items():
+            if (got := await self.state(entity)) != total:
+                self.wrong.append(f"{entity} is {got}, not {total}")
+        text = await self.state(BOOK)
+        if text.count("a") != 3 * LARGE or len(text) != 6 * LARGE:
+            self.wrong.append(f"the book has {len(text)} letters")
+        self._check_log(await self.state(LOG))
+
+    def _check_log(self, notes: list[tuple[str, int]]) -> None:
+        told = {f"chatting-{number}": 20 for number in range(3)}
+        told |= {str(relay): 15 if relay == RELAYS[0] else 0 for relay in RELAYS}
+        told[str(RELAYS[0])], told[str(RELAYS[1])] = 9, 6
+        for sender, count in told.items():
+            numbers = [number for each, number in notes if each == sender]
+            if numbers != list(range(count)):
+                self.wrong.append(f"{sender} told {numbers}")
+
+
+class Sections(EntityPlay):
+    """Accounts, in critical sections."""
+
+    starts = SECTIONS
+
+    def meddling(self) -> list[Coroutine[Any, Any, None]]:
+        return [
+            *(self._mend(instance_id) for instance_id in MENDED),
+            self._meddle("hog-0", "terminate"),
+            self._meddle("hog-2", "suspend", "resume"),
+            *(self._purge_early(instance_id) for instance_id in PURGED),
+        ]
 
     async def _meddle(self, instance_id: str, *deeds: str) -> None:
         make: dict[str, Callable[[str], ControlMessage]] = {
@@ -151,114 +293,19 @@ class EntityPlay:
                     )
                 )
 
-    async def _is_to_be_rewound(self, instance_id: str) -> bool:
-        """Whether it has failed, and not in a critical section."""
-        journal = Journal(self.simulation.storage, instance_id, SETTINGS)
-        await journal.load()
-        failed = journal.row is not None and journal.instance.status == "Failed" and instance_id not in PURGED
-        return failed and not is_inside_section(journal.state.turns)
-
     async def _purge_early(self, instance_id: str) -> None:
         """Purge an instance as soon as it has ended, whatever it may have left unsaid."""
-        while True:
-            await asyncio.sleep(0.02)
-            row = self.rows.get(instance_id)
-            if row is None or row.instance.status not in ENDED:
-                continue
-            if row.instance.status not in STARTS[instance_id][2]:
-                self.wrong.append(f"{instance_id}: {row.instance.status} with {row.instance.failure}")
-            self.purged.add(instance_id)
-            await self.simulation.request(lambda worker: _purged(worker, instance_id))
-            return
+        await self._ends[instance_id].wait()
+        instance = self.rows[instance_id].instance
+        if instance.status not in self.starts[instance_id][2]:
+            self.wrong.append(f"{instance_id}: {instance.status} with {instance.failure}")
+        self.purged.add(instance_id)
+        await self.simulation.request(lambda worker: _purged(worker, instance_id))
 
-    # ---- the end ---------------------------------------------------------------------------------------------------
-
-    async def _quiet(self) -> bool:
-        ended = all(
-            instance_id in self.purged or self.rows[instance_id].instance.status in ENDED for instance_id in STARTS
-        )
-        settled = ended and not any([await self._is_to_be_rewound(instance_id) for instance_id in MENDED])
-        return settled and not any(not isinstance(message, Wake) for message in self._messages())
-
-    def _messages(self) -> list[Any]:
-        return [
-            decode_message(message.body)
-            for messages in self.simulation.store.queues.values()
-            for message in messages.values()
-        ]
-
-    async def _check(self) -> None:
-        for instance_id, (_, _, statuses) in STARTS.items():
-            row = self.rows.get(instance_id)
-            if row is None:
-                if instance_id not in self.purged:
-                    self.wrong.append(f"{instance_id} is gone")
-            elif row.instance.status not in statuses:
-                self.wrong.append(f"{instance_id}: {row.instance.status} with {row.instance.failure}")
-        self.wrong += [f"left: {message}" for message in self._messages() if not self._may_stay(message)]
-        for instance_id, row in self.rows.items():
-            if is_entity_id(instance_id):
-                self._check_record(instance_id, self._record(row))
-        await self._check_states()
-        await self._purge()
-
-    def _may_stay(self, message: Any) -> bool:
-        """Whether a message is one that wakes an entity later on."""
-        return isinstance(message, Wake) and message.to in self.rows
-
-    def _record(self, row: Row) -> Record:
-        name = segment_of_head(row.head)
-        segments = self.simulation.store.hubs["simulated"].segments
-        return decode_record(row.head if name is None else segments[row.instance.instance_id, name])
-
-    def _check_record(self, instance_id: str, record: Record) -> None:
-        if record.lock is not None:
-            self.wrong.append(f"{instance_id} is locked: {record.lock}")
-        for what in (record.queue, record.early):
-            if what:
-                self.wrong.append(f"{instance_id} waits for ever: {what}")
-
-    async def _state(self, entity: EntityId | str) -> Any:
-        row = self.rows.get(str(entity))
-        if row is None or row.instance.output is None:
-            return None
-        output = row.instance.output
-        if (payload := payload_of(output)) is not None:
-            output = (await self.simulation.storage.get_payload(str(entity), payload)).decode()
-        return json.loads(output)
-
-    async def _check_states(self) -> None:
-        for entity, total in TOTALS.items():
-            if (got := await self._state(entity)) != total:
-                self.wrong.append(f"{entity} is {got}, not {total}")
-        money = [await self._state(each) for each in ACCOUNTS]
+    async def check_states(self) -> None:
+        money = [await self.state(each) for each in ACCOUNTS]
         if sum(money) != FUNDS * len(ACCOUNTS):
             self.wrong.append(f"money is not conserved: {money}")
-        text = await self._state(BOOK)
-        if text.count("a") != 3 * LARGE or len(text) != 6 * LARGE:
-            self.wrong.append(f"the book has {len(text)} letters")
-        self._check_log(await self._state(LOG))
-
-    def _check_log(self, notes: list[tuple[str, int]]) -> None:
-        told = {f"chatting-{number}": 20 for number in range(3)}
-        told |= {str(relay): 15 if relay == RELAYS[0] else 0 for relay in RELAYS}
-        told[str(RELAYS[0])], told[str(RELAYS[1])] = 9, 6
-        for sender, count in told.items():
-            numbers = [number for each, number in notes if each == sender]
-            if numbers != list(range(count)):
-                self.wrong.append(f"{sender} told {numbers}")
-
-    async def _purge(self) -> None:
-        storage, hub = self.simulation.storage, self.simulation.store.hubs["simulated"]
-        for instance_id in list(hub.rows):
-            row = await storage.read(instance_id)
-            assert row is not None
-            await delete_instance(storage, row)
-        self.wrong += [f"a row of {each} is left" for each in hub.rows]
-        # a session that was at work when its instance was purged may leave a segment
-        self.wrong += [f"a segment of {each} is left" for each, _ in hub.segments if each not in self.purged]
-        # an entity's payloads stay: signals to it may be under way
-        self.wrong += [f"a payload of {each} is left" for each, _ in hub.payloads if not is_entity_id(each)]
 
 
 async def _purged(worker: Worker, instance_id: str) -> None:

@@ -9,11 +9,19 @@ import os
 
 import pytest
 
-from tests.simulation.entity_playing import EntityPlay
+from tests.simulation.entity_life import Hours
+from tests.simulation.entity_playing import EntityPlay, Sections, Sums
 
-_FIRST, _, _END = os.environ.get("PERDURE_SEEDS", "0:40").partition(":")
+_FIRST, _, _END = os.environ.get("PERDURE_SEEDS", "0:50").partition(":")
+SEEDS = range(int(_FIRST), int(_END or int(_FIRST) + 1))
 
 
-@pytest.mark.parametrize("seed", range(int(_FIRST), int(_END or int(_FIRST) + 1)))
-def test_seed(seed: int) -> None:
-    assert EntityPlay(seed).run() == []
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("play", [Sums, Sections])
+def test_seed(play: type[EntityPlay], seed: int) -> None:
+    assert play(seed).run() == []
+
+
+@pytest.mark.parametrize("seed", SEEDS if "PERDURE_SEEDS" in os.environ else range(5))
+def test_a_seed_of_hours(seed: int) -> None:
+    assert Hours(seed).run() == []
