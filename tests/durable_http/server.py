@@ -14,6 +14,7 @@ class Server:
         self.asked = []
         self.polls = 0
         self.other = None
+        self._stopping = asyncio.Event()
 
     async def start(self):
         app = web.Application()
@@ -25,6 +26,7 @@ class Server:
         self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
 
     async def stop(self):
+        self._stopping.set()
         await self._runner.cleanup()
 
     async def _answer(self, request):  # noqa: C901, PLR0912 - a case a path
@@ -45,7 +47,7 @@ class Server:
             case ["loop"]:
                 return web.Response(status=302, headers={"Location": "/loop"})
             case ["slow"]:
-                await asyncio.sleep(30)
+                await self._stopping.wait()
             case ["binary"]:
                 return web.Response(body=b"\xff\x00", content_type="application/octet-stream")
             case ["latin"]:
