@@ -7,9 +7,9 @@ import pytest
 
 from perdure.core.codec import decode_record, encode_record
 from perdure.core.entities.admission import (
-    CLIENT_PATIENCE,
     CLIENT_STREAM,
     REMEMBERED,
+    SHORT_PATIENCE,
     STREAMS,
     Admission,
     due_for_patience,
@@ -90,9 +90,9 @@ def test_what_never_comes_is_not_waited_for_for_ever_and_taken_in_should_it_come
 def test_clients_are_waited_for_less_long():
     stream = f"{CLIENT_STREAM}x"
     _, record = admitted(Record(), op(1, stream), op(1))
-    assert due_for_patience(record.early, PATIENCE) == NOON + CLIENT_PATIENCE
+    assert due_for_patience(record.early, PATIENCE) == NOON + SHORT_PATIENCE
     assert due_for_patience([], PATIENCE) is None
-    _, record = admitted(record, now=NOON + CLIENT_PATIENCE)
+    _, record = admitted(record, now=NOON + SHORT_PATIENCE)
     assert queued(record) == [f"{stream}1"]
     assert due_for_patience(record.early, PATIENCE) == NOON + PATIENCE
 
@@ -125,6 +125,15 @@ def test_the_latest_streams_are_remembered_and_those_in_which_something_waits():
     _, record = admitted(record, op(1, "waits"), now=NOON - timedelta(minutes=30))
     assert len(record.inflows) == STREAMS
     assert stream_key("waits") in {each.key for each in record.inflows}
+
+
+def test_what_comes_in_a_stream_that_was_forgotten_does_not_wait_for_long():
+    streams = [Inflow(stream_key(str(n)), 1, int(NOON.timestamp())) for n in range(STREAMS)]
+    _, record = admitted(Record(inflows=streams), op(1, "forgotten"), op(3, "forgotten"), op(2, "0"))
+    assert len(record.early) == 3
+    _, record = admitted(record, now=NOON + timedelta(seconds=31))
+    assert queued(record) == ["forgotten1", "forgotten3"]
+    assert len(record.early) == 1
 
 
 def test_a_wake_is_taken_once_and_when_it_is_due():

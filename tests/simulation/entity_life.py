@@ -121,7 +121,7 @@ class Hours(EntityPlay):
         return registry
 
     def meddling(self) -> list[Coroutine[Any, Any, None]]:
-        return []
+        return [self.clean_up(2_000)]
 
     def may_stay(self, message: Any) -> bool:
         """All messages come in the end."""

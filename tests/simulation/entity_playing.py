@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+from perdure.client import Client
 from perdure.core.codec import decode_message, decode_record, segment_of_head
 from perdure.core.data import payload_of
 from perdure.core.entities.record import Record
@@ -129,6 +130,15 @@ class EntityPlay:
             await worker.mail.send(message)
 
         await self.simulation.request(serve)
+
+    async def clean_up(self, longest_pause: float) -> None:
+        """Clean entity storage again and again, as a client may do at any time."""
+        simulation = self.simulation
+        while True:
+            await asyncio.sleep(simulation.random.uniform(0, longest_pause))
+            await simulation.request(
+                lambda worker: Client(worker.storage, clock=worker.clock, new_id=worker.new_id).clean_entity_storage()
+            )
 
     async def _is_to_be_rewound(self, instance_id: str) -> bool:
         """Whether it has failed, and not in a critical section."""
@@ -262,6 +272,7 @@ class Sections(EntityPlay):
             self._meddle("hog-0", "terminate"),
             self._meddle("hog-2", "suspend", "resume"),
             *(self._purge_early(instance_id) for instance_id in PURGED),
+            self.clean_up(60),
         ]
 
     async def _meddle(self, instance_id: str, *deeds: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import perdure_functions as df
-from perdure.core.entities.admission import CLIENT_PATIENCE, REMEMBERED, STREAMS
+from perdure.core.entities.admission import REMEMBERED, SHORT_PATIENCE, STREAMS
 from perdure.engine.settings import EngineSettings
 from perdure.testing import AppHarness, run_entity
 from perdure_functions.settings import load_settings
@@ -107,7 +107,7 @@ def test_what_the_page_names_is_there():
 
 
 def test_the_figures(tmp_path, monkeypatch):
-    assert (2_000, timedelta(hours=1), timedelta(seconds=30)) == (STREAMS, REMEMBERED, CLIENT_PATIENCE)
+    assert (10_000, timedelta(hours=1), timedelta(seconds=30)) == (STREAMS, REMEMBERED, SHORT_PATIENCE)
     defaults = EngineSettings()
     assert (defaults.entity_batch, defaults.reorder_window, defaults.max_deliveries) == (500, 15 * 60, 5)
     assert "max_concurrent_entities: int = 10 * _CORES" in inspect.getsource(EngineSettings)

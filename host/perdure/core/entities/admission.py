@@ -15,14 +15,16 @@ from perdure.core.streams import RENEWED_AFTER
 
 REMEMBERED = 2 * RENEWED_AFTER
 """How long an entity remembers a stream after its last message, at least while there are not too many of them."""
-STREAMS = 2_000
-"""How many streams it remembers at most, the latest ones."""
+STREAMS = 10_000
+"""How many streams it remembers at most, the latest ones; that many take about 120 KB of its record."""
 _MISSING = 1_000
 """How many places of a stream may stay open, the latest ones."""
 CLIENT_STREAM = "client/"
 """How the names of streams from clients begin. They may have gaps: a client that dies sends nothing again."""
-CLIENT_PATIENCE = timedelta(seconds=30)
-"""How long what a client has sent waits for what it has sent before that."""
+SHORT_PATIENCE = timedelta(seconds=30)
+"""How long what a client has sent waits for what it has sent before that. So does what comes in a stream that is not
+known, in the middle of it, at an entity that knows as many as it can: it is likely to have been forgotten.
+"""
 
 
 class Admission:
@@ -40,6 +42,7 @@ class Admission:
         self._seconds = int(now.timestamp())
         self._patience = patience
         self._inflows = {inflow.key: inflow for inflow in record.inflows}
+        self._forgets = len(record.inflows) >= STREAMS
         self._queue: deque[EntityRequest] = deque(record.queue)
         self._early: dict[bytes, dict[int, Early]] = {}
         for early in record.early:
@@ -81,7 +84,7 @@ class Admission:
             inflow.missing.remove(seq)
             self._queue.append(request)
         else:
-            self._keep(Early(request, self._now))
+            self._keep(Early(request, self._now, hasty=self._forgets and inflow.next == 0 and seq > 0))
             self._drain(inflow)
         return Verdict.CONSUME
 
@@ -147,8 +150,8 @@ class Admission:
 
 def patience_ends(early: Early, patience: timedelta) -> datetime:
     """Return when a request no longer waits for what stands before it."""
-    by_client = early.request.place.stream.startswith(CLIENT_STREAM)
-    return early.since + (min(CLIENT_PATIENCE, patience) if by_client else patience)
+    short = early.hasty or early.request.place.stream.startswith(CLIENT_STREAM)
+    return early.since + (min(SHORT_PATIENCE, patience) if short else patience)
 
 
 def due_for_patience(early: Sequence[Early], patience: timedelta) -> datetime | None:

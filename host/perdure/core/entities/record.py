@@ -40,6 +40,8 @@ class Early(msgspec.Struct, frozen=True, array_like=True):
 
     request: EntityRequest
     since: datetime
+    hasty: bool = False
+    """Its stream is likely to have been forgotten, so that it does not wait for long."""
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, tag="answer"):
