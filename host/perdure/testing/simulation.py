@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from functools import partial
 from typing import Any, TypeVar
 
@@ -29,6 +30,22 @@ _RESTART_AFTER = (0.5, 20.0)
 _TRANSPORT_TRIES = 4
 
 
+class Fate(Enum):
+    """What becomes of a storage call."""
+
+    FINE = auto()
+    CRASH_BEFORE = auto()
+    """The worker dies before it takes effect."""
+    CRASH_AFTER = auto()
+    """The worker dies after it took effect."""
+    REQUEST_LOST = auto()
+    """It takes no effect, and the transport tries again."""
+    ANSWER_LOST = auto()
+    """It takes effect, and the transport tries again."""
+    REFUSED = auto()
+    """It takes no effect: the store is throttling, for longer than the transport tries."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
     """How much goes wrong, as probabilities a storage call."""
@@ -37,12 +54,19 @@ class Faults:
     """The worker dies: half of the times before the call, half after it took effect."""
     lost_answer: float = 0.03
     """The answer is lost, before or after the call took effect; the transport tries again, a few times."""
+    refused: float = 0.0
+    """The store refuses the call, for longer than the transport tries: it throttles."""
+    clocks_differ: float = 0.0
+    """Seconds by which the clocks of two workers differ at most."""
     slow: float = 0.5
     """The call takes up to 50 ms rather than no time."""
     unrenewed: float = 0.2
     """A message is not renewed while its handler lives, and so comes again under it (a message, not a call)."""
     quiet_after: float = 1_500.0
     """Virtual seconds after which nothing goes wrong any more, so that every run comes to an end."""
+
+
+NO_FAULTS = Faults(crash=0, lost_answer=0, slow=0, unrenewed=0)
 
 
 class WorkerKilled(BaseException):
@@ -90,6 +114,7 @@ class Simulation:
         registry: makes the functions of a worker; called anew for each life of each worker.
         workers: how many there are.
         faults: how much goes wrong.
+        script: fates of certain storage calls, by the number of the try (from 0); `faults` decides on the others.
         settings: of the engine.
         invisibility: of received messages, in seconds.
     """
@@ -101,6 +126,7 @@ class Simulation:
         *,
         workers: int = 3,
         faults: Faults | None = None,
+        script: Mapping[int, Fate] | None = None,
         settings: EngineSettings | None = None,
         invisibility: float = 10.0,
     ) -> None:
@@ -113,9 +139,13 @@ class Simulation:
         self.clock = VirtualClock(self.loop)
         self.crashes = 0
         self.calls = 0
+        """Storage calls of workers that took effect."""
+        self.tries = 0
+        """Storage calls that workers have tried to make."""
         self.after_call: list[Callable[[str], None]] = []
         """Called with a method's name after each storage call that took effect: observers look at the store here."""
         self._registry = registry
+        self._script = dict(script or {})
         self._workers = workers
         self._invisibility = invisibility
         self._settings = replace(settings or EngineSettings(), max_deliveries=1_000_000)
@@ -158,12 +188,36 @@ class Simulation:
 
     def _engine(self, life: Life) -> Worker:
         storage: Any = SimulatedStorage(self, life)
+        clock = self.clock
+        if self.faults.clocks_differ:
+            clock = VirtualClock(self.loop, skew=self.random.uniform(0, self.faults.clocks_differ))
         return Worker(
-            storage, self._registry(self), self._settings, clock=self.clock, new_id=lambda: f"{self._bits(128):032x}"
+            storage, self._registry(self), self._settings, clock=clock, new_id=lambda: f"{self._bits(128):032x}"
         )
 
     def _bits(self, count: int) -> int:
         return self.random.getrandbits(count)
+
+    # ---- workers that come and go ------------------------------------------------------------------------------
+
+    def add_worker(self, name: str) -> None:
+        """Begin a worker."""
+        self._begin_life(name)
+
+    async def remove_worker(self) -> bool:
+        """Shut a worker down in order, if more than one is alive; its functions are not replaced. False if none was."""
+        alive = [life for life in self._lives if life.alive and life.engine is not None]
+        if len(alive) < 2:  # noqa: PLR2004 - somebody must stay
+            return False
+        life = self.random.choice(alive)
+        assert life.engine is not None  # noqa: S101 - narrowed above
+        life.engine.drain()
+        await asyncio.sleep(self.random.uniform(0, 5))
+        if life.alive:
+            await self.loop.create_task(life.engine.stop(), context=life.context)
+        self._kill(life)
+        self._lives = [other for other in self._lives if other is not life]
+        return True
 
     # ---- faults ------------------------------------------------------------------------------------------------
 
@@ -171,11 +225,12 @@ class Simulation:
         """Make a storage call for a worker, as a careless world would."""
         for _ in range(_TRANSPORT_TRIES):
             await self._pause(life)
-            fate = self.random.random() if self.loop.time() < self.faults.quiet_after else 1.0
-            crash, lost = self.faults.crash, self.faults.lost_answer
-            if fate < crash / 2:
+            fate = self._fate()
+            if fate is Fate.CRASH_BEFORE:
                 self._crash(life)
-            if crash <= fate < crash + lost / 2:
+            if fate is Fate.REFUSED:
+                break
+            if fate is Fate.REQUEST_LOST:
                 continue
             error: Conflict | None = None
             result: Any = None
@@ -186,15 +241,37 @@ class Simulation:
             self.calls += 1
             for observe in self.after_call:
                 observe(name)
-            if crash / 2 <= fate < crash:
+            if fate is Fate.CRASH_AFTER:
                 self._crash(life)
-            if crash + lost / 2 <= fate < crash + lost:
+            if fate is Fate.ANSWER_LOST:
                 continue
             await self._pause(life)
             if error is not None:
                 raise error
             return result
         raise StorageUnavailable(f"{name}: no answer")
+
+    def _fate(self) -> Fate:
+        number = self.tries
+        self.tries += 1
+        drawn = self.random.random()
+        if number in self._script:
+            return self._script[number]
+        if self.loop.time() >= self.faults.quiet_after:
+            return Fate.FINE
+        crash, lost = self.faults.crash / 2, self.faults.lost_answer / 2
+        likely = (
+            (Fate.CRASH_BEFORE, crash),
+            (Fate.CRASH_AFTER, crash),
+            (Fate.REQUEST_LOST, lost),
+            (Fate.ANSWER_LOST, lost),
+            (Fate.REFUSED, self.faults.refused),
+        )
+        for fate, probability in likely:
+            if drawn < probability:
+                return fate
+            drawn -= probability
+        return Fate.FINE
 
     async def _pause(self, life: Life) -> None:
         await asyncio.sleep(self.random.uniform(0, 0.05) if self.random.random() < self.faults.slow else 0)
