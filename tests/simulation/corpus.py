@@ -197,6 +197,25 @@ def patched(context: OrchestrationContext) -> Orchestrator:
     return ways
 
 
+def rolling(context: OrchestrationContext) -> Orchestrator:
+    """Goes through a deployment: before it, one step; after it, two, of which old workers have only one."""
+    total = 0
+    for step in range(8):
+        total = yield context.call_activity("add", [total, step])
+        yield context.create_timer(timedelta(seconds=15))
+    return total
+
+
+def rolling_newer(context: OrchestrationContext) -> Orchestrator:
+    total = 0
+    for step in range(8):
+        total = yield context.call_activity("add", [total, step])
+        if context.patched(f"double-{step}"):
+            yield context.call_activity("newer", step)
+        yield context.create_timer(timedelta(seconds=15))
+    return total
+
+
 def mended(context: OrchestrationContext) -> Orchestrator:
     number = yield context.call_activity("add", [context.get_input(), 1])
     return (yield context.call_activity("fragile", number, retry_policy=RetryPolicy(timedelta(seconds=5), 2)))
@@ -218,6 +237,7 @@ STARTS: dict[str, tuple[str, Any, Any]] = {
     "noting": ("gathering", [], [0, 1, 2, 3, 4]),
     "announcing": ("announcing", 0, 4),
     "collecting": ("collecting", [], [0, 1, 2, 3, 4, 5]),
+    "rolling": ("rolling", None, 28),
     "patched": ("patched", 0, [True, True]),
     "mending": ("mending", None, [8, "done"]),
 }
@@ -246,8 +266,16 @@ class Ledger:
             self.unexplained.append(f"{call.name} of {call.idempotency_key} ran before history knew of it")
 
 
-def registry_of(simulation: Simulation, ledger: Ledger) -> Registry:
+def registry_of(simulation: Simulation, ledger: Ledger, *, newer: bool = False) -> Registry:
+    """Return the functions of a worker.
+
+    Args:
+        simulation: it runs in.
+        ledger: what activities write into.
+        newer: whether the worker has the code that a deployment brings.
+    """
     registry = Registry()
+    registry.orchestrators.add("rolling", rolling_newer if newer else rolling)
     for orchestrator in ORCHESTRATORS:
         registry.orchestrators.add(orchestrator.__name__, orchestrator)
 
@@ -274,6 +302,12 @@ def registry_of(simulation: Simulation, ledger: Ledger) -> Registry:
         await work()
         return text * (LARGE // len(text))
 
+    async def only_newer(number: int) -> int:
+        await work()
+        return number
+
     for activity in (add, fail, fragile, repeat):
         registry.activities.add(activity.__name__, activity)
+    if newer:
+        registry.activities.add("newer", only_newer)
     return registry

@@ -11,12 +11,19 @@ from perdure.core.messages import RaiseEvent, Rewind, Start
 from perdure.core.outbox import start_message_id
 from perdure.core.status import ENDED
 from perdure.engine.deleting import delete_instance
+from perdure.engine.registry import Registry
 from perdure.engine.settings import EngineSettings
 from perdure.engine.worker import Worker
 from perdure.storage.rows import InstanceQuery
 from perdure.testing import Faults, Simulation
 from tests.simulation.corpus import STARTS, Ledger, registry_of
 from tests.simulation.observer import Observer
+
+
+def faults_of(seed: int) -> Faults:
+    """Return what goes wrong in a seed's run: some have a store that throttles, some have clocks that differ."""
+    return Faults(refused=0.01 if seed % 3 == 1 else 0.0, clocks_differ=3.0 if seed % 2 else 0.0)
+
 
 SETTINGS = EngineSettings(tail_turns=4, cached_sessions=4, anchor_budget=20, safety_net_delay=15)
 RECEIVERS = ("counting", "receiving", "noting", "mending")
@@ -28,9 +35,9 @@ class Play:
 
     def __init__(self, seed: int, faults: Faults | None = None) -> None:
         self.ledger = Ledger()
-        self.simulation = Simulation(
-            seed, lambda simulation: registry_of(simulation, self.ledger), settings=SETTINGS, faults=faults
-        )
+        self.simulation = Simulation(seed, self._registry, settings=SETTINGS, faults=faults or faults_of(seed))
+        self._deployed = False
+        """Whether workers that begin now have the new code."""
         self.observer = Observer(self.simulation.store, self.ledger)
         self.simulation.after_call.append(self.observer)
         self.wrong: list[str] = []
@@ -48,11 +55,38 @@ class Play:
         await self._raise("racing", "go", "v", "e0")
         await asyncio.gather(*(self._raise("buffered", "n", number, f"n{number}") for number in range(4)))
         await asyncio.gather(*(self._raise("collecting", "item", number, f"i{number}") for number in range(6)))
-        mending = asyncio.create_task(self._mend("mending"))
+        tasks = [asyncio.create_task(each) for each in (self._mend("mending"), self._scale(), self._deploy())]
         while simulation.loop.time() < LIMIT and not await self._quiet():
             await asyncio.sleep(10)
-        mending.cancel()
+        for task in tasks:
+            if task.done():
+                await task
+            task.cancel()
         await self._check()
+
+    def _registry(self, simulation: Simulation) -> Registry:
+        return registry_of(simulation, self.ledger, newer=self._deployed)
+
+    async def _scale(self) -> None:
+        """Let workers come and go."""
+        simulation = self.simulation
+        for number in range(20):
+            await asyncio.sleep(simulation.random.uniform(0, 100))
+            if simulation.random.random() < 0.5:
+                simulation.add_worker(f"added-{number}")
+            else:
+                await simulation.remove_worker()
+
+    async def _deploy(self) -> None:
+        """Replace the workers one after the other by ones with newer code, in the middle of everything."""
+        simulation = self.simulation
+        await asyncio.sleep(simulation.random.uniform(10, 120))
+        self._deployed = True
+        for number in range(3):
+            simulation.add_worker(f"newer-{number}")
+            await asyncio.sleep(simulation.random.uniform(0, 20))
+        while await simulation.remove_worker(lambda life: not life.name.startswith("newer")):
+            await asyncio.sleep(simulation.random.uniform(0, 20))
 
     async def _start(self, instance_id: str) -> None:
         simulation = self.simulation

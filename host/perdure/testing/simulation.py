@@ -204,12 +204,20 @@ class Simulation:
         """Begin a worker."""
         self._begin_life(name)
 
-    async def remove_worker(self) -> bool:
-        """Shut a worker down in order, if more than one is alive; its functions are not replaced. False if none was."""
+    async def remove_worker(self, which: Callable[[Life], bool] = lambda _: True) -> bool:
+        """Shut down a worker in order, if another one stays.
+
+        Args:
+            which: selects those that may be chosen.
+
+        Returns:
+            Whether one was shut down.
+        """
         alive = [life for life in self._lives if life.alive and life.engine is not None]
-        if len(alive) < 2:  # noqa: PLR2004 - somebody must stay
+        chosen = [life for life in alive if which(life)]
+        if not chosen or len(alive) < 2:  # noqa: PLR2004 - somebody must stay
             return False
-        life = self.random.choice(alive)
+        life = self.random.choice(chosen)
         assert life.engine is not None  # noqa: S101 - narrowed above
         life.engine.drain()
         await asyncio.sleep(self.random.uniform(0, 5))
