@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
+import textwrap
+
 import pytest
 
 from perdure.core.state import State
+from perdure.engine import session as sessions
+from perdure.engine.hand import Hand
 from perdure.engine.session import Session
+from tests.simulation.anchors import AnchorPlay
 from tests.simulation.playing import Play
 
 SEEDS = 40
+TRAP_SEEDS = 300
 
 
 def acknowledge_before_sending(monkeypatch):
@@ -55,23 +63,94 @@ def carry_nothing_over(monkeypatch):
     monkeypatch.setattr(State, "records", lambda *_: [])
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        acknowledge_before_sending,
-        send_before_committing,
-        drop_on_stale_state,
-        send_nothing_again,
-        carry_nothing_over,
-    ],
-)
-def test_a_broken_rule_is_found(broken, monkeypatch):
+# ---- the traps between the rules (DESIGN.md, section 4) --------------------------------------------------------------
+
+
+def take_over_without_a_record(monkeypatch):
+    """Trap a."""
+
+    async def unrecorded(self, known):
+        if not known:
+            return
+        state = self._journal.state
+        self._in_hand.held += known
+        turns = {id(each): each for inbound in known for each in state.unsettled_turns(inbound.message.id)}
+        await self._send(list(turns.values()), again=True)
+        if self._in_hand.held:
+            await self._run_or_fail_in_place(poisoned=False)
+
+    monkeypatch.setattr(Session, "_take_over", unrecorded)
+
+
+def commit_without_a_message(monkeypatch):
+    """Trap b."""
+    source = textwrap.dedent(inspect.getsource(Session._step))
+    broken = source.replace("if not (news or self._in_hand.held) and intake.events:", "if False:")
+    assert broken != source
+    scope = dict(vars(sessions))
+    exec(broken, scope)  # noqa: S102 - the engine's own code, but for one line
+    monkeypatch.setattr(Session, "_step", scope["_step"])
+
+
+def look_at_the_last_commit_only(monkeypatch):
+    """Trap c."""
+    monkeypatch.setattr(
+        State, "turns_of_commit", lambda self, commit: [t for t in self.turns[-1:] if t.commit == commit]
+    )
+
+
+def drop_the_newer_receipt(monkeypatch):
+    """Trap e."""
+
+    def receive(self, inbound):
+        for mine in self._all:
+            if mine.delivery.message_id == inbound.delivery.message_id and not mine.delivery.is_settled:
+                inbound.delivery.acknowledge()
+                return False
+        self.waiting.append(inbound)
+        return True
+
+    monkeypatch.setattr(Hand, "receive", receive)
+
+
+RULES = [
+    acknowledge_before_sending,
+    send_before_committing,
+    drop_on_stale_state,
+    send_nothing_again,
+    carry_nothing_over,
+    look_at_the_last_commit_only,
+]
+TRAPS = [take_over_without_a_record, commit_without_a_message, drop_the_newer_receipt]
+
+
+@pytest.mark.parametrize("broken", RULES)
+def test_a_broken_rule_is_found(broken, monkeypatch, capsys):
     broken(monkeypatch)
-    assert any(run_fails(seed) for seed in range(SEEDS))
+    assert first_failure(broken, Play, SEEDS, capsys) is not None
 
 
-def run_fails(seed: int) -> bool:
+@pytest.mark.parametrize("broken", TRAPS)
+def test_a_trap_is_found(broken, monkeypatch, capsys):
+    broken(monkeypatch)
+    assert first_failure(broken, AnchorPlay, TRAP_SEEDS, capsys) is not None
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_chains_alone(seed):
+    assert AnchorPlay(seed).run() == []
+
+
+def first_failure(broken, play, seeds, capsys):
+    """Return the first seed that finds the fault, and print it."""
+    seed = next((seed for seed in range(seeds) if run_fails(play, seed)), None)
+    with capsys.disabled():
+        sys.stdout.write(f"\n{broken.__name__}: found by seed {seed}\n")
+    return seed
+
+
+def run_fails(play, seed: int) -> bool:
     try:
-        return bool(Play(seed).run())
+        return bool(play(seed).run())
     except Exception:  # noqa: BLE001 - an engine that breaks down is found, too
         return True
