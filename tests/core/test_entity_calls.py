@@ -160,13 +160,17 @@ def test_a_proxy_calls_operations(drive):
             counter._hidden  # noqa: B018 - the point
         with pytest.raises(TypeError, match="one input at most"):
             counter.add(1, 2)
-        return [await counter.add(5), await counter.get()]
+        with pytest.raises(TypeError, match="one input at most"):
+            counter.add(1, amount=2)
+        return [await counter.add(5), await counter.get(), await counter.add(amount=7)]
 
     run = drive(flow)
     assert run.start()[0].operation == "add"
     run.turn(answer(0, 5))
-    run.turn(answer(1, 6))
-    assert run.output == [5, 6]
+    [by_name] = run.turn(answer(1, 6))
+    assert by_name.input == "7"
+    run.turn(answer(2, 13))
+    assert run.output == [5, 6, 13]
 
 
 def test_a_proxy_of_a_class_has_its_name():
@@ -274,6 +278,40 @@ def test_no_second_section_is_asked_for_while_the_first_is_waited_for(drive):
     run = drive(flow)
     run.start()
     assert run.end.failure.type == "perdure.errors.LockingRulesViolationError"
+
+
+@pytest.mark.parametrize(
+    ("breaks", "what"),
+    [
+        (lambda context: context.call_entity(A, "get"), "entity '@counter@a'"),
+        (lambda context: context.call_entity(C, "get"), "entity '@counter@c'"),
+        (lambda context: context.call_sub_orchestrator("child"), "sub-orchestration 'child'"),
+    ],
+)
+def test_nothing_that_might_wait_for_the_lock_is_called_before_it_is_held(drive, breaks, what):
+    """The call would stand behind the lock, and the orchestration that holds it would wait for the call."""
+
+    def flow(context):
+        lock = context.lock_entities([A])
+        yield context.call_activity("meanwhile")
+        with pytest.raises(LockingRulesViolationError, match=f"{what} can't be called while a lock is waited for: "):
+            breaks(context)
+        with (yield lock):
+            return (yield context.call_entity(A, "get"))
+
+    run = drive(flow)
+    run.start()
+    run.turn(done(1))
+    run.turn(granted(0))
+    run.turn(answer(2, 5))
+    assert run.output == 5
+
+
+@pytest.mark.parametrize("entities", [A, "@counter@a"])
+def test_entities_to_lock_are_given_as_a_list(drive, entities):
+    run = drive(lambda context: context.lock_entities(entities))
+    run.start()
+    assert run.end.failure.message == "lock_entities takes a list of entities: lock_entities([first, second])"
 
 
 def test_a_section_has_entities(drive):
@@ -521,19 +559,19 @@ def test_an_operation_that_succeeded_later_is_kept():
 
 def test_a_lock_that_was_waited_for_is_asked_for_again():
     def flow(context):
-        wait = context.lock_entities([A])
-        yield context.call_entity(B, "x")
+        called, wait = context.call_entity(B, "x"), context.lock_entities([A])
+        yield called
         with (yield wait):
             return "in"
 
     run = Rewinding(flow)
     run.start()
-    run.turn(broke(1))
+    run.turn(broke(0))
     assert not is_inside_section(run.turns)
-    lock, call = run.rewind()
-    assert lock == LockRequested(2, ["@counter@a"], Place("e.0/2", 0))
+    call, lock = run.rewind()
+    assert lock == LockRequested(3, ["@counter@a"], Place("e.0/3", 0))
     run.turn(answer(call.no))
-    run.turn(granted(2))
+    run.turn(granted(3))
     assert run.output == "in"
     assert State(turns=run.turns).unreleased == {}
     run.replayed()
@@ -549,15 +587,15 @@ def test_what_failed_inside_a_section_can_not_go_back_into_it():
 
 def test_a_lock_that_came_with_the_failure_is_asked_for_again():
     def flow(context):
-        wait = context.lock_entities([A])
-        yield context.call_entity(B, "x")
+        called, wait = context.call_entity(B, "x"), context.lock_entities([A])
+        yield called
         with (yield wait):
             return "in"
 
     run = Rewinding(flow)
     run.start()
-    run.turn(broke(1), granted(0))
-    assert [type(each) for each in run.rewind()] == [LockRequested, EntityCalled]
+    run.turn(broke(0), granted(1))
+    assert [type(each) for each in run.rewind()] == [EntityCalled, LockRequested]
 
 
 # ---- what orchestrators see of their history -------------------------------------------------------------------------

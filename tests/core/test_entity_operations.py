@@ -320,6 +320,22 @@ def test_effects_of_methods():
     assert [type(effect) for effect in outcome.effects] == [SignalSent, OrchestrationBegun]
 
 
+def test_orchestrations_go_by_both_names_in_classes_too():
+    def bake(context):
+        raise AssertionError
+
+    class Oven(DurableEntity):
+        def start(self):
+            return self.start_new_orchestration(bake, 5, "mine"), self.schedule_new_orchestration("bake", 6, "other")
+
+    assert operations_of(Oven) == ["delete", "start"]
+    outcome = perform(Oven, "start")
+    assert [(effect.instance_id, effect.name, effect.input) for effect in outcome.effects] == [
+        ("mine", "bake", "5"),
+        ("other", "bake", "6"),
+    ]
+
+
 def test_inputs_are_read_as_declared():
     @dataclass
     class Order:
@@ -338,6 +354,12 @@ def test_an_operation_takes_one_input():
 
         class Bad(DurableEntity):
             def move(self, x, y):
+                raise AssertionError
+
+    with pytest.raises(TypeError, match="operation 'move' of entity class 'Bad' takes its input by name only"):
+
+        class Bad(DurableEntity):
+            def move(self, *, x):
                 raise AssertionError
 
 

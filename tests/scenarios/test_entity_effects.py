@@ -198,6 +198,36 @@ async def test_an_entity_that_a_deployment_brings_later_is_waited_for(entities):
     await entities.quiet()
 
 
+async def test_the_log_says_where_an_operation_failed(entities, caplog):
+    """A signal's sender hears nothing: the log is all there is."""
+    await entities.add_worker()
+    client = Client(entities.storage)
+    await client.signal_entity(EntityId("log", "a"), "fail")
+    await client.signal_entity(EntityId("log", "a"), "flail")
+    await client.signal_entity(EntityId("log", "a"), "note", 1)
+    await reaches(entities, bool)
+    failed, unknown = (each.message for each in caplog.records if each.name == "perdure.entities")
+    first, *_, code = failed.splitlines()
+    assert first == "operation 'fail' of entity '@log@a' failed: ValueError: no"
+    assert code.strip() == 'raise ValueError("no")'
+    assert "has no operation 'flail'" in unknown
+    assert "Traceback" not in unknown
+
+
+async def test_the_log_says_what_to_do_about_an_entity_that_is_not_there(entities, caplog):
+    await entities.add_worker(unknown_function_tries=1, blocked_delay=0.1)
+    client = Client(entities.storage)
+    await client.signal_entity(EntityId("lgo", "a"), "note", 5)
+    while len(caplog.messages) < 2:
+        await asyncio.sleep(0.01)
+    put_back, failed = caplog.messages
+    assert put_back == (
+        "entity '@lgo@a': no entity function is named 'lgo'; this app has: 'log'. What is asked of it (1) is put back "
+        "for 0.1 s, time 1 of 1: deploy it, or it will fail"
+    )
+    assert failed.startswith("operation 'note' of entity '@lgo@a' failed: ")
+
+
 async def test_an_entity_that_no_deployment_brings_fails_its_callers(entities):
     @entities.orchestrator
     def flow(context):

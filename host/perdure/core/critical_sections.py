@@ -112,8 +112,9 @@ class Section:
 
     def lock_for_call(self, entity: str, execution: str) -> str | None:
         """Return the name of the section that a call belongs to; raise if the entity must not be called in it."""
-        if not self.locked or self.request is None:
+        if self.request is None:
             return None
+        self._check_held(f"entity '{entity}'")
         if entity not in self.locked:
             raise LockingRulesViolationError(
                 f"in a critical section only its entities can be called, and entity '{entity}' is not one of them: "
@@ -130,9 +131,18 @@ class Section:
 
     def check_child(self, name: str) -> None:
         """Raise if no sub-orchestration can be started: it might wait for what its parent has locked."""
+        self._check_held(f"sub-orchestration '{name}'")
         if self.locked:
             raise LockingRulesViolationError(
                 f"sub-orchestration '{name}' can't be called in a critical section: call it outside"
+            )
+
+    def _check_held(self, what: str) -> None:
+        """Raise while a section is waited for: what is called then may come to wait for its end."""
+        if self.request is not None and not self.entered:
+            raise LockingRulesViolationError(
+                f"{what} can't be called while a lock is waited for: enter the section first, with "
+                f"'async with context.lock_entities(...):' or 'with (yield context.lock_entities(...)):'"
             )
 
 

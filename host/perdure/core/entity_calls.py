@@ -55,7 +55,8 @@ class EntityCalls(Calls):
             return_type: another name of `expected_type`.
 
         Raises:
-            LockingRulesViolationError: this is a critical section, and the entity is not one of its own.
+            LockingRulesViolationError: this is a critical section, and the entity is not one of its own; or one is
+                being waited for.
             TaskFailedError: (from the task) the operation failed, and has changed nothing.
         """
         entity, operation, data = _checked(entityId, operationName, operationInput)
@@ -107,8 +108,11 @@ class EntityCalls(Calls):
 
         Raises:
             LockingRulesViolationError: there is a critical section already.
+            TypeError: this is one entity, and no list.
             ValueError: no entity is given.
         """
+        if isinstance(entities, EntityId | str):
+            raise TypeError("lock_entities takes a list of entities: lock_entities([first, second])")
         locked = sorted({instance_id_of(each) for each in entities})
         if not locked:
             raise ValueError("lock_entities needs at least one entity")

@@ -19,7 +19,8 @@ class EntityProxy:
         if operation.startswith("_"):
             raise AttributeError(f"entity '{self._entity_id}' has no operation '{operation}': it would be private")
 
-        def perform(*given: Any) -> Any:
+        def perform(*args: Any, **kwargs: Any) -> Any:
+            given = (*args, *kwargs.values())
             if len(given) > 1:
                 raise TypeError(f"operation '{operation}' of entity '{self._entity_id}' takes one input at most")
             return self._perform(self._entity_id, operation, *given)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import typing
+from collections.abc import Callable
 from copy import deepcopy
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar, cast
 
+from perdure.core.aliases import also_named
 from perdure.core.entities.context import DurableEntityContext
 from perdure.core.entity_id import EntityId
 from perdure.core.hints import Hints, operation_hints
@@ -49,7 +51,15 @@ class DurableEntity:
         cls.durable_name = cls.__name__
         cls._declares_state = any("state" in vars(base).get("__annotations__", {}) for base in cls.__mro__)
         for name in operations_of(cls):
-            if name != DELETE and len(_required(getattr(cls, name))) > 1:
+            if name == DELETE:
+                continue
+            method = getattr(cls, name)
+            if any(each.kind is each.KEYWORD_ONLY and each.default is each.empty for each in _all_parameters(method)):
+                raise TypeError(
+                    f"operation '{name}' of entity class '{cls.__name__}' takes its input by name only: an input is "
+                    f"handed over by position"
+                )
+            if len(_required(method)) > 1:
                 raise TypeError(
                     f"operation '{name}' of entity class '{cls.__name__}' takes more than one input: give it one that "
                     f"holds them all"
@@ -82,14 +92,17 @@ class DurableEntity:
         """Have an entity perform an operation, at `signal_time` at the earliest."""
         self.entity_context.signal_entity(entity_instance_id, operation, input, signal_time)
 
+    @also_named(name="orchestration_name")
     def schedule_new_orchestration(
         self,
-        orchestration_name: str,
+        orchestration_name: str | Callable[..., Any],
         input: Any = None,  # noqa: A002 - as the Durable Task SDK calls it
         instance_id: str | None = None,
     ) -> str:
-        """Start an orchestration and return its instance id."""
+        """Start an orchestration, by its name or the decorated function, and return its instance id."""
         return self.entity_context.start_new_orchestration(orchestration_name, input, instance_id)
+
+    start_new_orchestration = schedule_new_orchestration
 
     def delete(self) -> None:
         """Delete the entity."""
@@ -177,11 +190,15 @@ def _load_state(entity: DurableEntity, context: DurableEntityContext) -> None:
     cast("Any", entity).state = state
 
 
+def _all_parameters(method: Any) -> list[inspect.Parameter]:
+    return [parameter for name, parameter in inspect.signature(method).parameters.items() if name != "self"]
+
+
 def _parameters(method: Any) -> list[inspect.Parameter]:
     return [
         parameter
-        for name, parameter in inspect.signature(method).parameters.items()
-        if name != "self" and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        for parameter in _all_parameters(method)
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     ]
 
 

@@ -30,6 +30,7 @@ from perdure.engine.entities.turn import EntityTurnMaker, Made, Unfit
 from perdure.engine.hand import Hand
 from perdure.engine.services import Services
 from perdure.engine.session_loop import SessionLoop
+from perdure.errors import UnknownFunctionError
 from perdure.storage.protocol import Conflict, PayloadMissing
 
 _log = logging.getLogger("perdure.entities")
@@ -200,16 +201,32 @@ class EntitySession(SessionLoop):
     async def _wait_for_deployment(self, batch: Sequence[Inbound]) -> bool:
         """If the app has no such entity, put messages back for a while: a deployment may bring it."""
         services = self._services
-        if self._maker.name in services.registry.entities:
-            return False
+        try:
+            services.registry.entities.get(self._maker.name)
+        except UnknownFunctionError as error:
+            return await self._put_back(batch, error)
+        return False
+
+    async def _put_back(self, batch: Sequence[Inbound], reason: UnknownFunctionError) -> bool:
+        """Queue messages for later. False if that has been done often enough."""
+        services = self._services
         patient = [each for each in batch if each.message.tries < services.settings.unknown_function_tries]
         if not patient or len(patient) < len(batch) or any(each.poisoned for each in batch):
             return False
+        tries = max(inbound.message.tries for inbound in patient)
         for inbound in patient:
             message = inbound.message
             delay = delay_after(message.tries, services.settings)
             await services.mail.send(msgspec.structs.replace(message, tries=message.tries + 1), delay=delay)
-        _log.warning("entity '%s' is not in this app: %d messages are put back", self.instance_id, len(patient))
+        _log.warning(
+            "entity '%s': %s. What is asked of it (%d) is put back for %g s, time %d of %d: deploy it, or it will fail",
+            self.instance_id,
+            reason,
+            len(patient),
+            delay_after(tries, services.settings),
+            tries + 1,
+            services.settings.unknown_function_tries,
+        )
         self._messages.put_back([])
         self._messages.let_go(patient)
         return True

@@ -23,7 +23,7 @@ from perdure.engine.deleting import start_input_id
 from perdure.engine.entities.journal import EntityChange, EntityJournal
 from perdure.engine.entities.performer import Job
 from perdure.engine.services import Services
-from perdure.errors import UnknownFunctionError
+from perdure.errors import PerdureError, UnknownFunctionError
 from perdure.storage.protocol import PayloadMissing
 
 _log = logging.getLogger("perdure.entities")
@@ -148,9 +148,8 @@ class EntityTurnMaker:
         """Add to the turn what an operation sends."""
         made.garbage += _payloads([operation.input])
         if outcome.failure is not None:
-            _log.warning(
-                "operation '%s' of entity '%s' failed: %s", operation.operation, self.entity_id, outcome.failure
-            )
+            told = _told(outcome.failure)
+            _log.warning("operation '%s' of entity '%s' failed: %s", operation.operation, self.entity_id, told)
         reply = operation.reply
         if reply is not None:
             result = await self._offload(reply.instance_id, outcome.result, made)
@@ -237,6 +236,13 @@ class EntityTurnMaker:
         others = [each for each in record.sent if each.session != self._session]
         kept = [msgspec.structs.replace(each, sends=[]) if each.commit in settled else each for each in others]
         return [each for each in kept if each.at > now - (_SENDS_KEPT_FOR if each.sends else _LOOKED_FOR)]
+
+
+def _told(failure: Failure) -> str:
+    """Return what the log says of a failure: where it was raised, unless the engine itself refused the operation."""
+    if failure.stack is None or failure.is_a(PerdureError):
+        return str(failure)
+    return f"{failure}\n{failure.stack.rstrip()}"
 
 
 def _is_idle(record: Record) -> bool:
