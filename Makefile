@@ -12,7 +12,7 @@ PYTHON ?= $(shell for version in 3.13 3.12 3.11; do \
 		if "$$candidate" -c 'import sys, venv, sqlite3' >/dev/null 2>&1; then echo "$$candidate"; exit; fi; done; done; \
 	echo python3)
 
-.PHONY: start start-azurite test coverage lint format simulate clean
+.PHONY: start start-azurite test coverage lint format simulate audit clean
 
 start: $(VENV)/app.stamp  ## run the sample app on the embedded store
 	$(BIN)/perdure start --storage embedded --port $(PORT)
@@ -40,6 +40,10 @@ format: $(VENV)/dev.stamp
 
 simulate: $(VENV)/dev.stamp  ## more seeds than the test suite runs: make simulate SEEDS=100000
 	PERDURE_SEEDS=0:$(SEEDS) $(BIN)/python -m pytest tests/simulation -q -n $(WORKERS) --timeout 0 $(ARGS)
+
+audit: $(VENV)/dev.stamp  ## check the dependencies against public advisories; needs the network
+	$(BIN)/pip install --quiet pip-audit
+	$(BIN)/pip-audit
 
 clean:
 	rm -rf $(VENV) node_modules build dist .perdure .pytest_cache .mypy_cache .ruff_cache

@@ -54,9 +54,14 @@ class Observer:
             if mark not in self._seen:
                 self._seen.add(mark)
                 self._read(instance_id, row, turn)
-        ended = any(isinstance(action, OrchestrationCompleted) for turn in turns for action in turn.actions)
-        if ended != (row.instance.status in ENDED):
-            self.wrong.append(f"{instance_id}: status {row.instance.status} and history differ")
+        ends = [action for turn in turns for action in turn.actions if isinstance(action, OrchestrationCompleted)]
+        shown = row.instance
+        if bool(ends) != (shown.status in ENDED):
+            self.wrong.append(f"{instance_id}: status {shown.status} and history differ")
+        if ends and (ends[-1].status, ends[-1].output) != (shown.status, shown.output):
+            self.wrong.append(f"{instance_id}: {shown.status} with {shown.output}, and history differs: {ends[-1]}")
+        if not ends and shown.kind == "orchestration" and (shown.output, shown.completed_at) != (None, None):
+            self.wrong.append(f"{instance_id}: has not ended, but has the output {shown.output}")
 
     def _read(self, instance_id: str, row: Row, turn: Turn) -> None:
         execution = execution_of(row.instance.execution_id, turn.generation)
