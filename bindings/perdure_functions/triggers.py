@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import azure.functions as func
 
@@ -64,16 +65,21 @@ class _Deliveries:
 
     async def poisoned_control(self, message: func.QueueMessage) -> None:
         worker = await self._runtime.worker()
-        await worker.handle_poisoned_control(_body(message), message.id or "")
+        await worker.handle_poisoned_control(_body(message), message.id or "", message.dequeue_count or 1)
 
     async def poisoned_work(self, message: func.QueueMessage) -> None:
         worker = await self._runtime.worker()
-        await worker.handle_poisoned_work(_body(message))
+        await worker.handle_poisoned_work(_body(message), message.id or "", message.dequeue_count or 1)
 
 
 def _body(message: func.QueueMessage) -> str:
     """Return the text. Ours are JSON arrays, and in base64 where the host, told that queues hold plain text
-    (`messageEncoding` none), has not decoded them.
+    (`messageEncoding` none), has not decoded them. What is neither is for the worker to refuse.
     """
     body = message.get_body()
-    return (body if body.startswith(b"[") else base64.b64decode(body)).decode()
+    if not body.startswith(b"["):
+        with suppress(ValueError):
+            decoded = base64.b64decode(body, validate=True)
+            if decoded.startswith(b"["):
+                body = decoded
+    return body.decode(errors="backslashreplace")

@@ -21,6 +21,10 @@ class InstanceNotEndedError(PerdureError):
     """The instance has not ended, and what was asked for can be done to ended ones only."""
 
 
+class PoisonMessageNotFoundError(PerdureError):
+    """No poison message of this id is parked in the task hub (or it has been sent again or discarded)."""
+
+
 class UnknownFunctionError(PerdureError):
     """No function of this name and kind is registered in the app."""
 

@@ -20,7 +20,7 @@ async def lonely(hub):
     """A client of the hub in a process that has no worker, and no worker anywhere."""
     await hub.storage.create()
     client = Client(hub.storage)
-    for queue in ("control", "workitems", "parked"):
+    for queue in ("control", "workitems"):
         await hub.storage.create_queue(f"{hub.storage.hub.lower()}-{queue}")
     return client
 

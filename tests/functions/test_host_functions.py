@@ -67,6 +67,14 @@ def test_the_functions(app):
             {**http, "methods": ["GET", "POST", "DELETE"], "route": "durabletask/entities/{entityName}/{entityKey}"},
             returned,
         ],
+        "perdure-http-poison": [
+            {**http, "methods": ["GET", "DELETE"], "route": "durabletask/poison/{messageId?}"},
+            returned,
+        ],
+        "perdure-http-poison-retry": [
+            {**http, "methods": ["POST"], "route": "durabletask/poison/{messageId}/retry"},
+            returned,
+        ],
         "perdure-http-openapi": [{**http, "methods": ["GET"], "route": "durabletask/openapi.json"}, returned],
     }
 
@@ -102,6 +110,8 @@ def test_an_app_that_runs_nothing_has_no_queue_functions(app_folder):
         "perdure-http-operations",
         "perdure-http-entities",
         "perdure-http-entity",
+        "perdure-http-poison",
+        "perdure-http-poison-retry",
         "perdure-http-openapi",
     }
 
@@ -156,19 +166,22 @@ async def test_a_body_that_the_host_left_in_base64(app, drive):
 
 
 async def parked_message(driver):
-    """Wait for a message that an operator should look at; return its body."""
+    """Wait for a message that an operator should look at, and return it."""
     async with asyncio.timeout(20):
         while True:
-            for message in await driver.queues.receive("testhub-parked", count=1, invisibility=30):
-                return message.body
-            await driver.queues.wait_for_message("testhub-parked", 1)
+            found = content(await driver.request("GET", "durabletask/poison"))
+            if found:
+                return content(await driver.request("GET", f"durabletask/poison/{found[0]['id']}"))
+            await asyncio.sleep(0.02)
 
 
-async def test_a_message_that_is_none_of_ours_is_delivered_again_and_parked(app, drive):
+@pytest.mark.parametrize("body", ['["nonsense"]', "", "{}", "text", "bm9uc2Vuc2U=", "\u4e2d"])
+async def test_a_message_that_is_none_of_ours_is_delivered_again_and_parked(app, drive, body):
     driver = await drive(app)
     await app.on_host_start()
-    await driver.queues.send("testhub-control", '["nonsense"]')
-    assert await parked_message(driver) == '["nonsense"]'
+    await driver.queues.send("testhub-control", body)
+    parked = await parked_message(driver)
+    assert (parked["kind"], parked["body"]) == ("Unreadable", body)
     assert driver.delivered == ["perdure-control"] * 5 + ["perdure-control-poison"]
 
 

@@ -74,6 +74,10 @@ async def test_the_document(driver):
         ("/entities", "get"),
         ("/entities/{entityName}", "get"),
         *(("/entities/{entityName}/{entityKey}", method) for method in ("get", "post", "delete")),
+        ("/poison", "get"),
+        ("/poison/{messageId}", "get"),
+        ("/poison/{messageId}", "delete"),
+        ("/poison/{messageId}/retry", "post"),
     }
     listing = {each["name"]: each for each in document["paths"]["/instances"]["get"]["parameters"]}
     assert listing["top"]["schema"] == {"default": 100, "maximum": 1000, "minimum": 1, "type": "integer"}

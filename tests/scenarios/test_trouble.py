@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from perdure.core.codec import decode_message, encode_message
+from perdure.core.codec import encode_message
 from perdure.core.messages import ActivityCall, RaiseEvent, WorkItem
 from perdure.engine.settings import EngineSettings
 from perdure.storage.protocol import PayloadMissing
@@ -181,35 +181,6 @@ async def test_an_activity_in_place_that_ends_its_process_fails_when_its_anchor_
     await survivor.engine.handle_poisoned_control(body, "poison-1")
     failed = await hub.ended(instance_id)
     assert "activity 'kills' was begun 5 times and never came to an end" in failed.output
-
-
-async def test_a_control_message_that_cannot_be_processed_is_parked_and_the_instance_says_so(hub):
-    @hub.orchestrator
-    def flow(context):
-        return (yield context.wait_for_external_event("go"))
-
-    worker = await hub.add_worker()
-    instance_id = await hub.start("flow")
-    await hub.reaches(instance_id, lambda instance: instance.status == "Running")
-    body = encode_message(RaiseEvent(to=instance_id, id="bad", name="go", data="1"))
-    await worker.engine.handle_poisoned_control(body, "poison-1")
-    queue = worker.engine.queues.parked
-    instance = await hub.reaches(instance_id, lambda instance: instance.reason is not None)
-    assert f"moved to queue '{queue}' (message 'bad')" in instance.reason
-    parked = decode_message(await body_of(hub, queue))
-    assert (parked.id, parked.name, parked.data) == ("bad", "go", "1")
-
-    await worker.engine.handle_control(body, "sent-again")
-    assert await hub.output(instance_id) == 1
-
-
-@pytest.mark.parametrize("body", ["", "{}", "no json", '["overflow","someone","gone"]'])
-async def test_an_unreadable_message_is_refused_and_in_the_end_parked(hub, body):
-    worker = await hub.add_worker()
-    with pytest.raises(Exception, match=r"can't be read as one of Perdure's|gone"):
-        await worker.engine.handle_control(body, "m")
-    await worker.engine.handle_poisoned_control(body, "m")
-    assert await body_of(hub, worker.engine.queues.parked) == body
 
 
 async def test_a_message_larger_than_the_queue_takes_goes_through_a_payload(hub):

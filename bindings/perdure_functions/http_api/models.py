@@ -150,6 +150,13 @@ class SignalQuery(Query):
     signal_time: _Time | None = Field(default=None, description="When to perform it, at the earliest.")
 
 
+class PoisonListQuery(Query):
+    """Asking after poison messages."""
+
+    instance_id: str | None = Field(default=None, description="Only messages for this instance or entity.")
+    top: int = Field(default=100, ge=1, le=1_000, description="How many at most.")
+
+
 class _Answer(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel)
 
@@ -197,6 +204,23 @@ class ListedEntity(_Answer):
     entity_id: EntityName
     last_operation_time: datetime
     state: Any = Field(default=None, description="Only if it was asked for.")
+
+
+class ListedPoison(_Answer):
+    """A message that could not be processed, in a list."""
+
+    id: str
+    kind: str = Field(description="Start, RaiseEvent, Completions, WorkItem ... or Unreadable.")
+    instance_id: str | None = Field(description="The instance or entity it is for; null if that can't be told.")
+    reason: str = Field(description="Why it is parked.")
+    parked_time: datetime | None = Field(description="When it was parked; null if what is stored of it is damaged.")
+    queue: str = Field(description="The queue it came from.")
+
+
+class Poison(ListedPoison):
+    """A message that could not be processed."""
+
+    body: str = Field(description="Its text as it was in the queue.")
 
 
 class Purged(_Answer):

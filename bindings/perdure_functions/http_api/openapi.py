@@ -12,13 +12,22 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from perdure.local.version import installed_version
-from perdure_functions.http_api.models import CheckStatus, ListedEntity, Problem, Purged, Query, Status
+from perdure_functions.http_api.models import (
+    CheckStatus,
+    ListedEntity,
+    ListedPoison,
+    Poison,
+    Problem,
+    Purged,
+    Query,
+    Status,
+)
 from perdure_functions.http_api.operations import OPERATIONS, SCHEMAS, Operation, schema_of
 from perdure_functions.links import ROUTE, origin
 
 _PROBLEMS = {
     400: "The request makes no sense, or does not fit.",
-    404: "There is no such instance, or no such entity.",
+    404: "There is no such instance, entity or message.",
     409: "The instance is in a state that does not allow it.",
     410: "The instance has ended.",
     503: "The hub's store can't be reached.",
@@ -37,6 +46,10 @@ _PATH_PARAMETERS = {
         "description": "Its key; slashes in it are written as %2F. Name and key have at most 254 characters together.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 253},
     },
+    "messageId": {
+        "description": "The id of a parked message.",
+        "schema": {"type": "string", "minLength": 1},
+    },
     "eventName": {
         "description": "The event's name; its case is ignored.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 1_000},
@@ -52,7 +65,7 @@ def document(request: func.HttpRequest, route_prefix: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _document() -> dict[str, Any]:
-    answers: list[type[BaseModel]] = [CheckStatus, ListedEntity, Problem, Purged, Status]
+    answers: list[type[BaseModel]] = [CheckStatus, ListedEntity, ListedPoison, Poison, Problem, Purged, Status]
     _, schemas = models_json_schema([(model, "serialization") for model in answers], ref_template=SCHEMAS)
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:

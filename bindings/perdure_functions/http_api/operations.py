@@ -11,8 +11,11 @@ from perdure_functions.http_api.models import (
     CheckStatus,
     EntityListQuery,
     ListedEntity,
+    ListedPoison,
     ListQuery,
     NamedEntityListQuery,
+    Poison,
+    PoisonListQuery,
     Purged,
     PurgeManyQuery,
     PurgeQuery,
@@ -57,6 +60,7 @@ def schema_of(model: type[BaseModel]) -> dict[str, str]:
 
 _INSTANCE = "/instances/{instanceId}"
 _ENTITY = "/entities/{entityName}/{entityKey}"
+_POISON = "/poison/{messageId}"
 _PAGE_BEFORE = "The same header of the page before."
 OPERATIONS = [
     *(
@@ -204,6 +208,42 @@ OPERATIONS = [
         summary="Delete an entity; if it is a class, have it perform its operation `delete`.",
         query=Query,
         answers={202: (_SENT, None)},
+        problems=(400, 404, 503),
+    ),
+    Operation(
+        path="/poison",
+        method="get",
+        id="listPoison",
+        summary="List messages that could not be processed and are parked.",
+        query=PoisonListQuery,
+        answers={200: ("One page of them.", {"type": "array", "items": schema_of(ListedPoison)})},
+        headers={CONTINUATION: _PAGE_BEFORE},
+    ),
+    Operation(
+        path=_POISON,
+        method="get",
+        id="showPoison",
+        summary="Show a parked message.",
+        query=Query,
+        answers={200: ("The message.", schema_of(Poison))},
+        problems=(400, 404, 503),
+    ),
+    Operation(
+        path=_POISON,
+        method="delete",
+        id="discardPoison",
+        summary="Delete a parked message with its payloads; whoever waits for what it says waits for ever.",
+        query=Query,
+        answers={200: ("Deleted: this message.", schema_of(ListedPoison))},
+        problems=(400, 404, 503),
+    ),
+    Operation(
+        path=f"{_POISON}/retry",
+        method="post",
+        id="retryPoison",
+        summary="Send a parked message again.",
+        query=Query,
+        answers={202: ("Accepted; the message is in its queue.", None)},
         problems=(400, 404, 503),
     ),
 ]

@@ -10,14 +10,16 @@ from perdure_functions.http_api.reading import BadRequest
 if TYPE_CHECKING:
     import azure.functions as func
 
-    from perdure_functions.http_api.models import EntityListQuery, ListQuery
+    from perdure_functions.http_api.models import EntityListQuery, ListQuery, PoisonListQuery
+
+    AnyListQuery = ListQuery | EntityListQuery | PoisonListQuery
 
 CONTINUATION = "x-ms-continuation-token"
 _OF_THE_PAGE_ONLY = {"top", "show_input", "fetch_state"}
 """What may differ from page to page."""
 
 
-def continued(request: func.HttpRequest, query: ListQuery | EntityListQuery, within: str = "") -> str | None:
+def continued(request: func.HttpRequest, query: AnyListQuery, within: str = "") -> str | None:
     """Return the store's continuation in a request's token, None if it has none.
 
     Args:
@@ -37,12 +39,12 @@ def continued(request: func.HttpRequest, query: ListQuery | EntityListQuery, wit
     return continuation
 
 
-def next_page(continuation: str | None, query: ListQuery | EntityListQuery, within: str = "") -> dict[str, str] | None:
+def next_page(continuation: str | None, query: AnyListQuery, within: str = "") -> dict[str, str] | None:
     """Return the headers of a page: the token of the next one, if there is any. Arguments as `continued`."""
     return {CONTINUATION: f"{_fingerprint(query, within)}.{continuation}"} if continuation else None
 
 
-def _fingerprint(query: ListQuery | EntityListQuery, within: str) -> str:
+def _fingerprint(query: AnyListQuery, within: str) -> str:
     """Tell a list from others, whatever its page size."""
     conditions = query.model_dump_json(exclude=_OF_THE_PAGE_ONLY)
     return hashlib.sha256(f"{type(query).__name__}/{within}/{conditions}".encode()).hexdigest()[:16]

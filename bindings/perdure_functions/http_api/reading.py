@@ -20,6 +20,7 @@ _PARAMETERS = {
     "orchestrators": ["functionName", "instanceId"],
     "instances": ["instanceId", "operation", "eventName"],
     "entities": ["entityName", "entityKey"],
+    "poison": ["messageId", "operation"],
 }
 """What follows in a path, in this order."""
 

@@ -10,11 +10,12 @@ from perdure.errors import (
     InstanceExistsError,
     InstanceNotEndedError,
     InstanceNotFoundError,
+    PoisonMessageNotFoundError,
     UnknownFunctionError,
 )
 from perdure.storage.protocol import StorageUnavailable
 from perdure_functions.client import DurableOrchestrationClient, json_response
-from perdure_functions.http_api import entity_handlers, handlers
+from perdure_functions.http_api import entity_handlers, handlers, poison_handlers
 from perdure_functions.http_api.handlers import Handler, complaint
 from perdure_functions.http_api.models import Query
 from perdure_functions.http_api.openapi import document
@@ -25,6 +26,7 @@ from perdure_functions.runtime import Runtime
 _CODES: dict[type[Exception], int] = {
     BadRequest: 400,
     InstanceNotFoundError: 404,
+    PoisonMessageNotFoundError: 404,
     InstanceEndedError: 410,
     InstanceExistsError: 409,
     InstanceNotEndedError: 409,
@@ -68,6 +70,16 @@ def add_http_functions(container: func.Blueprint, runtime: Runtime, auth_level: 
     async def entity(req: func.HttpRequest) -> func.HttpResponse:
         return await api.entity(req)
 
+    @container.function_name("perdure-http-poison")
+    @container.route(f"{ROUTE}/poison/{{messageId?}}", methods=["GET", "DELETE"], auth_level=auth_level)
+    async def poison(req: func.HttpRequest) -> func.HttpResponse:
+        return await api.poison(req)
+
+    @container.function_name("perdure-http-poison-retry")
+    @container.route(f"{ROUTE}/poison/{{messageId}}/retry", methods=["POST"], auth_level=auth_level)
+    async def retry_poison(req: func.HttpRequest) -> func.HttpResponse:
+        return await api.retry_poison(req)
+
     @container.function_name("perdure-http-openapi")
     @container.route(f"{ROUTE}/openapi.json", methods=["GET"], auth_level=auth_level)
     async def openapi(req: func.HttpRequest) -> func.HttpResponse:
@@ -79,6 +91,8 @@ def add_http_functions(container: func.Blueprint, runtime: Runtime, auth_level: 
         "perdure-http-operations",
         "perdure-http-entities",
         "perdure-http-entity",
+        "perdure-http-poison",
+        "perdure-http-poison-retry",
         "perdure-http-openapi",
     ]
 
@@ -141,6 +155,19 @@ class ManagementApi:
                 return await self._answer(request, entity_handlers.delete)
             case _:
                 return await self._answer(request, entity_handlers.state)
+
+    async def poison(self, request: func.HttpRequest) -> func.HttpResponse:
+        """GET and DELETE, of poison/{messageId}; GET of poison."""
+        if not parameter(request, "messageId"):
+            if request.method == "DELETE":
+                return complaint(404, "poison messages are discarded one by one: DELETE poison/{messageId}")
+            return await self._answer(request, poison_handlers.list_messages)
+        discard = request.method == "DELETE"
+        return await self._answer(request, poison_handlers.discard if discard else poison_handlers.show)
+
+    async def retry_poison(self, request: func.HttpRequest) -> func.HttpResponse:
+        """POST poison/{messageId}/retry."""
+        return await self._answer(request, poison_handlers.retry)
 
     async def _answer(self, request: func.HttpRequest, handler: Handler) -> func.HttpResponse:
         try:

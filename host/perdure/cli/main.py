@@ -9,6 +9,7 @@ import typer
 
 from perdure.cli.check import check
 from perdure.cli.history import history
+from perdure.cli.poison import poison
 from perdure.cli.replay import replay
 from perdure.cli.start import start
 from perdure.errors import PerdureError
@@ -24,6 +25,7 @@ app.command("start")(start)
 app.command("check")(check)
 app.command("history")(history)
 app.command("replay")(replay)
+app.add_typer(poison, name="poison")
 
 
 def _show_version(wanted: bool) -> None:

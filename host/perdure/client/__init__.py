@@ -8,6 +8,7 @@ from perdure.client.reuse import ReuseId
 from perdure.client.sdk_names import OrchestrationQuery
 from perdure.client.status import DurableOrchestrationStatus, OrchestrationFailedError, PurgeHistoryResult
 from perdure.client.sync_client import SyncClient
+from perdure.engine.parking import PoisonMessage, PoisonPage
 
 __all__ = [
     "CleanEntityStorageResult",
@@ -19,6 +20,8 @@ __all__ = [
     "EntityStateResponse",
     "OrchestrationFailedError",
     "OrchestrationQuery",
+    "PoisonMessage",
+    "PoisonPage",
     "PurgeHistoryResult",
     "ReuseId",
     "StatusPage",

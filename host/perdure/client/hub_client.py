@@ -64,7 +64,8 @@ class HubClient:
         self._new_id = new_id
         self._payloads = PayloadDesk(storage, new_id)
         self._starting = Starting(storage, self._clock, new_id)
-        self._mail = Mail(storage, HubQueues(storage.hub, control_queues), self._clock, new_id)
+        self._queues = HubQueues(storage.hub, control_queues)
+        self._mail = Mail(storage, self._queues, self._clock, new_id)
         self._dispatch = Dispatch(storage, EngineSettings(), self._mail, self._payloads, self._starting)
         self._reader = StatusReader(storage)
         self._signals = Signals(self._clock, new_id)

@@ -9,6 +9,7 @@ from typing import Any
 
 from perdure.client.asking import Asks
 from perdure.client.entities import Entities
+from perdure.client.poison import Poison
 from perdure.client.reuse import ReuseId
 from perdure.client.starting import Starts
 from perdure.client.status import DurableOrchestrationStatus, PurgeHistoryResult
@@ -31,7 +32,7 @@ class OrchestrationQuery:
     tags: Mapping[str, str] | None = None
 
 
-class SdkNames(Starts, Asks, Tells, Entities):
+class SdkNames(Starts, Asks, Tells, Entities, Poison):
     """The other names."""
 
     async def schedule_new_orchestration(

@@ -72,6 +72,11 @@ class SyncClient:
     list_entities = waiting(Client.list_entities)
     clean_entity_storage = waiting(Client.clean_entity_storage)
 
+    list_poison_messages = waiting(Client.list_poison_messages)
+    get_poison_message = waiting(Client.get_poison_message)
+    retry_poison_message = waiting(Client.retry_poison_message)
+    discard_poison_message = waiting(Client.discard_poison_message)
+
     schedule_new_orchestration = waiting(Client.schedule_new_orchestration)
     get_orchestration_state = waiting(Client.get_orchestration_state)
     get_all_orchestration_states = waiting(Client.get_all_orchestration_states)

@@ -20,8 +20,6 @@ class HubQueues:
         name = hub.lower()
         self.control = [f"{name}-control" + (f"-{index}" if index else "") for index in range(control_queues)]
         self.work = f"{name}-workitems"
-        self.parked = f"{name}-parked"
-        """Control messages that could not be processed, kept for an operator."""
 
     def control_of(self, instance_id: str) -> str:
         """Return the queue for messages to this instance."""
@@ -32,7 +30,7 @@ class HubQueues:
     @property
     def all(self) -> list[str]:
         """Every queue that must exist."""
-        return [*self.control, self.work, self.parked]
+        return [*self.control, self.work]
 
 
 def poison_queue(queue: str) -> str:

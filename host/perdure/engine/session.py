@@ -21,6 +21,7 @@ from perdure.core.actions import OrchestrationCompleted, TaskScheduled
 from perdure.core.history import Event, Turn
 from perdure.core.intake import Circumstances, Intake, Verdict, take_in
 from perdure.core.messages import ActivityCall, Completion, Rewind, WorkItem
+from perdure.core.parked_reason import beside_parked
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.engine.activities import lost
 from perdure.engine.blocking import Blocking, Refusal
@@ -245,9 +246,10 @@ class Session(SessionLoop):
 
     async def _block(self, refusal: Refusal, stuck: Sequence[Inbound], outcomes: Outcomes) -> bool:
         """The orchestrator can't go on: say so in the row, and come back to it later."""
-        if self._journal.instance.reason != refusal.reason:
+        reason = beside_parked(refusal.reason, self._journal.instance.reason)
+        if self._journal.instance.reason != reason:
             _log.warning("instance '%s' waits: %s", self.instance_id, refusal.reason)
-            columns = Columns(reason=refusal.reason)
+            columns = Columns(reason=reason)
             if await self._write(Change(commit=self._services.new_id(), turn=None, columns=columns)) is None:
                 return False
         await self._blocking.put_back(self._journal, refusal, outcomes)

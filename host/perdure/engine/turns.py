@@ -26,6 +26,7 @@ from perdure.core.failure import failure_of
 from perdure.core.history import Event, ExecutionStarted, Turn
 from perdure.core.messages import Rewind
 from perdure.core.outbox import execution_of
+from perdure.core.parked_reason import parked_line
 from perdure.core.replay import Decision
 from perdure.core.rewinding import rewound
 from perdure.core.state import State
@@ -228,7 +229,7 @@ class TurnMaker:
         columns = _columns(turn, decision, self._services.clock.now())
         if columns.custom_status is UNSET:
             columns.custom_status = change.columns.custom_status
-        columns.reason = change.columns.reason
+        columns.reason = None if columns.status in ENDED else change.columns.reason
         if columns.status not in ENDED:
             columns.completed_at = change.columns.completed_at
             columns.output, columns.failure = change.columns.output, change.columns.failure
@@ -280,7 +281,7 @@ def _change(instance: Instance, state: State, turn: Turn, decision: Decision, no
     if columns.status is OrchestrationRuntimeStatus.Running and suspended:
         columns.status = OrchestrationRuntimeStatus.Suspended
     if instance.reason is not None:
-        columns.reason = None
+        columns.reason = None if columns.status in ENDED else parked_line(instance.reason)
     last = turn.actions[-1] if turn.actions else None
     if not isinstance(last, ContinuedAsNew):
         return Change(commit=turn.commit, turn=turn, columns=columns)

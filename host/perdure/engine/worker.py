@@ -6,13 +6,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable
 
-import msgspec
-
-from perdure.core.codec import encode_message
 from perdure.core.entity_id import is_entity_id
 from perdure.core.messages import ControlMessage, Overflow, Start, WorkItem
 from perdure.core.outbox import start_message_id
-from perdure.core.status import ENDED
 from perdure.engine.activities import ActivityRunner
 from perdure.engine.clock import Clock, NewId, SystemClock, new_id
 from perdure.engine.delivery import Delivery, Inbound, WorkerStopped, ticket
@@ -23,6 +19,7 @@ from perdure.engine.executor import InProcessExecutor
 from perdure.engine.hub import HubQueues
 from perdure.engine.journal import Journal
 from perdure.engine.mail import Mail
+from perdure.engine.parking import Parking
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import Registry
 from perdure.engine.services import Services
@@ -33,8 +30,8 @@ from perdure.engine.starting import Starting
 from perdure.engine.tending import Hold, tend
 from perdure.engine.work import WorkDesk
 from perdure.errors import DataError
-from perdure.storage.protocol import Conflict, PayloadMissing, Storage, StorageUnavailable
-from perdure.storage.rows import Row, RowUpdate
+from perdure.storage.protocol import PayloadMissing, Storage, StorageUnavailable
+from perdure.storage.rows import Row
 
 _FIRST_PATIENCE = 5.0
 _LONGEST_PATIENCE = 120.0
@@ -72,6 +69,7 @@ class Worker:
         self.queues = HubQueues(storage.hub, control_queues)
         self.payloads = PayloadDesk(storage, new_id)
         self.mail = Mail(storage, self.queues, self.clock, new_id)
+        self.parking = Parking(storage, self.queues, self.mail, self.settings)
         self.starting = Starting(storage, self.clock, new_id)
         runner = ActivityRunner(registry, self.payloads, self.settings.max_concurrent_activities)
         dispatch = self.dispatch = Dispatch(storage, self.settings, self.mail, self.payloads, self.starting)
@@ -113,10 +111,7 @@ class Worker:
         await self._patiently(self._handle_control(body, message_id, dequeue_count), dequeue_count)
 
     async def _handle_control(self, body: str, message_id: str, dequeue_count: int) -> None:
-        message = await self.mail.open(body)
-        if isinstance(message, WorkItem | Overflow):
-            raise DataError(f"a work item is in a control queue of hub '{self.storage.hub}': {body[:200]}")
-        await self._offer(message, Delivery(message_id, dequeue_count))
+        await self._offer(await self._control_message(body), Delivery(message_id, dequeue_count))
 
     async def handle_work(self, body: str, dequeue_count: int = 1) -> None:
         """Process a work item; see `handle_control`."""
@@ -127,34 +122,49 @@ class Worker:
             raise WorkerStopped("this worker is shutting down")
         await self._work.handle(await self._work_item(body), dequeue_count)
 
-    async def handle_poisoned_work(self, body: str) -> None:
-        """A work item has used up its deliveries: its activities fail. One that can't be read is parked."""
-        try:
-            item = await self._work_item(body)
-        except (DataError, PayloadMissing) as error:
-            _log.error("a work item can't be read, and is kept in queue '%s': %s", self.queues.parked, error)
-            await self.storage.send(self.queues.parked, body)
-        else:
-            await self._work.give_up(item, self.settings.max_deliveries)
+    async def handle_poisoned_work(self, body: str, message_id: str = "", dequeue_count: int = 1) -> None:
+        """A work item has used up its deliveries: its activities fail. One that can't be dealt with is parked.
 
-    async def handle_poisoned_control(self, body: str, message_id: str) -> None:
+        Arguments as for `handle_control`; of the queue for poison messages, where it is now.
+        """
+        await self._patiently(self._give_up_work(body, message_id, dequeue_count), dequeue_count)
+
+    async def _give_up_work(self, body: str, message_id: str, dequeue_count: int) -> None:
+        reason = self._worn_out
+        if dequeue_count < self.settings.max_deliveries:
+            try:
+                await self._work.give_up(await self._work_item(body), self.settings.max_deliveries)
+            except (DataError, PayloadMissing) as error:
+                reason = str(error)
+            else:
+                return
+        await self.parking.park(body, message_id, self.queues.work, reason, self.clock.now())
+
+    async def handle_poisoned_control(self, body: str, message_id: str, dequeue_count: int = 1) -> None:
         """A control message has used up its deliveries (rule 6).
 
         If it was the anchor of something in place, that fails. Otherwise the message is parked where an operator finds
-        it, and the instance says so; if the process dies between the two, the message comes again and is parked twice.
+        it, and the instance says so. Arguments as for `handle_poisoned_work`.
         """
-        message = await self._parked_unless_readable(body)
-        if message is None:
-            return
-        if await self._answers_for_something(message):
-            await self._offer(message, Delivery(message_id), poisoned=True)
-            return
-        parked = msgspec.structs.replace(message, tries=message.tries + 1)  # should it be sent again: it is no copy
-        await self.storage.send(self.queues.parked, encode_message(parked))
-        await self._explain(
-            message.to,
-            f"a message could not be processed in {self.settings.max_deliveries} deliveries and was moved to queue "
-            f"'{self.queues.parked}' (message '{message.id}'); the log of the worker says why",
+        await self._patiently(self._give_up_control(body, message_id, dequeue_count), dequeue_count)
+
+    async def _give_up_control(self, body: str, message_id: str, dequeue_count: int) -> None:
+        reason = self._worn_out
+        if dequeue_count < self.settings.max_deliveries:  # the host delivers it no more after that
+            try:
+                message = await self._control_message(body)
+                if await self._answers_for_something(message):
+                    await self._offer(message, Delivery(message_id), poisoned=True)
+                    return
+            except (DataError, PayloadMissing) as error:
+                reason = str(error)
+        await self.parking.park(body, message_id, self.queues.control[0], reason, self.clock.now())
+
+    @property
+    def _worn_out(self) -> str:
+        return (
+            f"it could not be processed in {self.settings.max_deliveries} deliveries; the log of the worker says why, "
+            f"unless the process ended each time"
         )
 
     # ---- starting in this process --------------------------------------------------------------------------
@@ -234,15 +244,10 @@ class Worker:
         self._sessions.of(message.to).offer(Inbound(message, delivery, self.clock.now(), poisoned))
         await delivery.settled()
 
-    async def _parked_unless_readable(self, body: str) -> ControlMessage | None:
-        """Return the message; one that can't be read is parked, and None returned."""
-        try:
-            message = await self.mail.open(body)
-        except (DataError, PayloadMissing):
-            message = None
-        if message is None or isinstance(message, WorkItem | Overflow):
-            await self.storage.send(self.queues.parked, body)
-            return None
+    async def _control_message(self, body: str) -> ControlMessage:
+        message = await self.mail.open(body)
+        if isinstance(message, WorkItem | Overflow):
+            raise DataError(f"a work item is in a control queue of hub '{self.storage.hub}': {body[:200]}")
         return message
 
     async def _work_item(self, body: str) -> WorkItem:
@@ -254,39 +259,18 @@ class Worker:
     async def _answers_for_something(self, message: ControlMessage) -> bool:
         """Whether a turn has consumed the message, so that nothing of it is left but what it anchors; or whether it is
         for an entity, which tells whoever waits for the operation.
+
+        Raises:
+            DataError: the instance can't be read.
+            PayloadMissing: the same.
         """
         if is_entity_id(message.to):
-            return await self._is_readable(EntityJournal(self.storage, message.to, self.settings), message.to)
+            await EntityJournal(self.storage, message.to, self.settings).load()
+            return True
         journal = Journal(self.storage, message.to, self.settings)
-        if not await self._is_readable(journal, message.to):
-            return False
+        await journal.load()
         state = journal.state
         return journal.row is not None and state.knows(message.id) and (state.ended or state.started)
-
-    @staticmethod
-    async def _is_readable(journal: Journal | EntityJournal, instance_id: str) -> bool:
-        try:
-            await journal.load()
-        except (DataError, PayloadMissing) as error:
-            _log.error("instance '%s' can't be read: %s", instance_id, error)
-            return False
-        return True
-
-    async def _explain(self, instance_id: str, reason: str) -> None:
-        """Write into the instance's row why it makes no progress."""
-        while True:
-            row = await self.storage.read(instance_id)
-            if row is None or row.instance.deleting or row.instance.status in ENDED:
-                return
-            instance = row.instance
-            update = RowUpdate(
-                updated_at=instance.updated_at, commit=self.new_id(), tail_index=len(row.tail), reason=reason
-            )
-            try:
-                await self.storage.merge(instance_id, row.etag, update)
-            except Conflict:
-                continue
-            return
 
     def _eager_ended(self, task: asyncio.Task[None]) -> None:
         self._eager.discard(task)

@@ -13,6 +13,7 @@ import msgspec
 
 from perdure.core.codec import decode_record, encode_record, head_in_segment, segment_of_head
 from perdure.core.entities.record import Record
+from perdure.core.parked_reason import parked_line
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.engine.deleting import finish_deletion
 from perdure.engine.delivery import ticket
@@ -118,7 +119,7 @@ class EntityJournal:
             commit=change.commit,
             output=change.state,
             custom_status=change.status,
-            reason=None,
+            reason=parked_line(instance.reason),
         )
         return Row(instance=instance, head=head, etag="" if row is None else row.etag)
 
