@@ -109,10 +109,9 @@ async def test_a_status_tells_of_what_is_parked_through_other_turns(hub, client)
     first, second = await parked(client, 2)
     await hub.raise_event(instance_id, "one")
     moved = await hub.reaches(instance_id, lambda instance: instance.custom_status is not None)
-    assert (
-        f"2 messages could not be processed ({', '.join([*(moved.reason.split('(')[1].split(')')[0].split(', '))])})"
-        in moved.reason
-    )
+    assert "2 messages could not be processed" in moved.reason
+    assert first.id in moved.reason
+    assert second.id in moved.reason
     await client.discard_poison_message(first.id)
     left = (await client.get_status(instance_id)).reason
     assert second.id in left
@@ -176,7 +175,6 @@ async def test_what_is_no_message_is_refused_parked_and_discarded(hub, client, b
 
 async def test_a_message_whose_payload_has_vanished_is_parked_until_it_is_back(hub, client):
     instance_id = await waiting(hub)
-    sent = []
     engine = hub.engine
     engine.mail.queue_of = lambda _: "elsewhere"
     await hub.storage.create_queue("elsewhere")
@@ -195,7 +193,6 @@ async def test_a_message_whose_payload_has_vanished_is_parked_until_it_is_back(h
     await hub.storage.put_payload(instance_id, payload_id, text)
     await client.retry_poison_message(lost.id)
     assert await hub.output(instance_id) == "x" * 70_000
-    assert sent == []
     await parked(client, 0)
 
 
