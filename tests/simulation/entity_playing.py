@@ -45,7 +45,7 @@ from tests.simulation.observer import Observer
 SETTINGS = EngineSettings(
     tail_turns=4, cached_sessions=6, anchor_budget=20, safety_net_delay=15, entity_batch=3, turn_bytes=2_000
 )
-PURGED = ("hog-0", "hog-1", "hasty-0", "teller-2")
+PURGED = ("hog-0", "hog-1", "hog-2", "hasty-0", "teller-2", "teller-5", "giving-1", "giving-2")
 MENDED = ("hasty-1", "returning")
 CLIENT_SIGNALS = 8
 
@@ -287,8 +287,12 @@ class Sections(EntityPlay):
         for deed in deeds:
             await asyncio.sleep(self.simulation.random.uniform(0, 60))
             await self._send(make[deed](f"{deed}-{instance_id}"))
-            while deed == "suspend" and self.rows[instance_id].instance.status not in (*ENDED, "Suspended"):
+            while deed == "suspend" and not self._has_paused_or_ended(instance_id):
                 await asyncio.sleep(1)  # the two could change places
+
+    def _has_paused_or_ended(self, instance_id: str) -> bool:
+        row = self.rows.get(instance_id)
+        return row is None or row.instance.status in (*ENDED, "Suspended")
 
     async def _mend(self, instance_id: str) -> None:
         """Rewind an instance whenever it is found failed, unless it is to stay so."""
@@ -316,7 +320,7 @@ class Sections(EntityPlay):
 
     async def check_states(self) -> None:
         money = [await self.state(each) for each in ACCOUNTS]
-        if sum(money) != FUNDS * len(ACCOUNTS):
+        if None in money or sum(money) != FUNDS * len(ACCOUNTS):
             self.wrong.append(f"money is not conserved: {money}")
 
 

@@ -8,9 +8,11 @@ from perdure.core.entities.admission import Admission
 from perdure.engine import turns
 from perdure.engine.dispatch import Dispatch
 from perdure.engine.entities.session import EntitySession
+from perdure.testing import Faults
 from tests.simulation.entity_playing import Sections, Sums
 
 SEEDS = 40
+CRASHES = Faults(crash=0.03)
 
 
 def forget_what_came(monkeypatch):
@@ -90,6 +92,6 @@ def test_a_broken_rule_is_found(play, broken, monkeypatch):
 
 def run_fails(play, seed) -> bool:
     try:
-        return bool(play(seed).run())
+        return bool(play(seed, CRASHES).run())
     except Exception:  # noqa: BLE001 - an engine that breaks down is found, too
         return True
