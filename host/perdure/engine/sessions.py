@@ -29,8 +29,8 @@ class Sessions:
 
     @property
     def active(self) -> int:
-        """How many have something in hand."""
-        return sum(not session.idle for session in self._sessions.values())
+        """How many orchestrations have something in hand."""
+        return sum(isinstance(session, Session) and not session.idle for session in self._sessions.values())
 
     def abandon_all(self, error: BaseException) -> None:
         """Give everything back."""

@@ -48,6 +48,8 @@ class EntityJournal:
         self._instance_id = instance_id
         self._settings = settings
         self._encoded = _NOTHING
+        self.committed = Record()
+        """The record as it is stored: to be read, not to be changed."""
         self.row: Row | None = None
         self.fresh_at = 0
         """Ticket drawn before the row was last known to be current."""
@@ -69,12 +71,12 @@ class EntityJournal:
                 continue
             try:
                 encoded = _NOTHING if row is None else await self._read_head(row)
-                decode_record(encoded)
+                committed = decode_record(encoded)
             except PayloadMissing:
                 if not await self._has_changed(row):
                     raise
                 continue
-            self.row, self._encoded, self.fresh_at = row, encoded, drawn
+            self.row, self._encoded, self.committed, self.fresh_at = row, encoded, committed, drawn
             return
 
     def record(self) -> Record:
@@ -107,7 +109,7 @@ class EntityJournal:
             head = head_in_segment(self.stored)
         row = self._changed(change, head)
         row.etag = await (self._storage.insert(row) if self.row is None else self._storage.replace(row))
-        self.row, self._encoded, self.fresh_at = row, encoded, drawn
+        self.row, self._encoded, self.committed, self.fresh_at = row, encoded, change.record, drawn
 
     def _changed(self, change: EntityChange, head: bytes) -> Row:
         row = self.row

@@ -56,7 +56,7 @@ class EntitySession(SessionLoop):
 
     @property
     def _has_work(self) -> bool:
-        return bool(self._messages.waiting) or (bool(self._messages.held) and can_go_on(self._journal.record()))
+        return bool(self._messages.waiting) or (bool(self._messages.held) and can_go_on(self._journal.committed))
 
     def _stop_running(self) -> None:
         """Nothing runs beside the loop."""
@@ -154,11 +154,11 @@ class EntitySession(SessionLoop):
         row, commit = self._journal.row, made.change.commit
         if row is None:
             return False
-        return row.instance.commit == commit or any(sent.commit == commit for sent in self._journal.record().sent)
+        return row.instance.commit == commit or any(sent.commit == commit for sent in self._journal.committed.sent)
 
     async def _send_again(self) -> None:
         """A message has come again: the session that took it in may have died with sends left."""
-        for sent in self._journal.record().sent:
+        for sent in self._journal.committed.sent:
             if sent.session != self.nonce and sent.commit not in self._settled:
                 await self._dispatch.send(sent.sends, self.instance_id, self._services.settings.default_version)
                 self._settled.add(sent.commit)
@@ -180,7 +180,7 @@ class EntitySession(SessionLoop):
 
     def _release(self) -> None:
         """Acknowledge what is held, but for the newest message while something is left that can be carried out."""
-        self._messages.release(keep=1 if can_go_on(self._journal.record()) else 0)
+        self._messages.release(keep=1 if can_go_on(self._journal.committed) else 0)
 
     async def _drop(self, inbound: Inbound) -> None:
         message = inbound.message
@@ -194,7 +194,7 @@ class EntitySession(SessionLoop):
         payload_id = payload_of(getattr(message, "input", None) or getattr(message, "data", None))
         if payload_id is None:
             return
-        record = self._journal.record()
+        record = self._journal.committed
         if message.id not in {each.id for each in (*record.queue, *(early.request for early in record.early))}:
             await self._services.storage.delete_payloads(self.instance_id, [payload_id])
 
