@@ -5,6 +5,7 @@ import json
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Annotated
 
 import pytest
 from pydantic import BaseModel
@@ -291,6 +292,45 @@ def test_delete_is_there_and_can_be_overridden():
         pass
 
     assert shown(perform(Plain, "Delete", state=5)) == (None, None)
+
+
+class Named(BaseModel):
+    name: str
+
+
+@pytest.mark.parametrize("hint", [Named, int | str, Annotated[Named, "x"]])
+def test_a_state_that_can_not_be_made_needs_a_default(hint):
+    class Strict(DurableEntity):
+        state: hint
+
+        def get(self):
+            return self.state
+
+    failure = perform(Strict, "get").failure
+    assert failure.type == "perdure.errors.DataError"
+    assert failure.message.startswith(
+        "entity '@counter@a' has no state yet, and its type can't be made without arguments"
+    )
+    assert failure.message.endswith("give 'state' of class 'Strict' a default")
+    assert shown(perform(Strict, "get", state={"name": "ann"} if hint is not int | str else 5))[0]
+
+
+def test_an_optional_state_is_none_at_first():
+    class Perhaps(DurableEntity):
+        state: Named | None
+
+        def begin(self, name: str):
+            assert self.state is None
+            self.state = Named(name=name)
+
+    assert perform(Perhaps, "begin", "ann") == Outcome('{"name":"ann"}', "null")
+
+
+def test_a_state_that_no_longer_fits_can_be_deleted():
+    refused = perform(Person, "befriend", "ann", state="unfit")
+    assert refused.failure.type == "perdure.errors.DataError"
+    assert refused.state == '"unfit"'
+    assert perform(Person, "delete", state="unfit") == Outcome(None, "null")
 
 
 def test_the_case_of_an_operation_matters_only_if_it_must():

@@ -13,7 +13,7 @@ from perdure.core.aliases import also_named
 from perdure.core.entities.context import DurableEntityContext
 from perdure.core.entity_id import EntityId
 from perdure.core.hints import Hints, operation_hints
-from perdure.errors import UnknownOperationError
+from perdure.errors import DataError, UnknownOperationError
 
 S = TypeVar("S")
 
@@ -161,7 +161,7 @@ def perform_on(cls: type[DurableEntity], context: DurableEntityContext) -> Any:
     entity = cls()
     entity.entity_context = context
     method = getattr(entity, name)
-    if cls._declares_state:
+    if cls._declares_state and getattr(cls, name) is not DurableEntity.delete:  # what no longer fits can be deleted
         _load_state(entity, context)
     takes_input = bool(_parameters(method)) and (_required(method) or context.has_input)
     outcome = method(context.get_input()) if takes_input else method()
@@ -186,8 +186,20 @@ def _load_state(entity: DurableEntity, context: DurableEntityContext) -> None:
     elif hasattr(type(entity), "state"):
         state = deepcopy(cast("Any", type(entity)).state)
     else:
-        state = hint()
+        state = _first_state(entity, hint)
     cast("Any", entity).state = state
+
+
+def _first_state(entity: DurableEntity, hint: Any) -> Any:
+    if type(None) in typing.get_args(hint):
+        return None
+    try:
+        return hint()
+    except Exception as error:
+        raise DataError(
+            f"entity '{entity.entity_id}' has no state yet, and its type can't be made without arguments: give 'state' "
+            f"of class '{type(entity).__name__}' a default"
+        ) from error
 
 
 def _all_parameters(method: Any) -> list[inspect.Parameter]:
