@@ -4,6 +4,9 @@ SHELL := /bin/bash
 PORT ?= 7071
 SEEDS ?= 2000
 WORKERS ?= 2
+# Of `make faults`: how long hosts are killed, and what decides when.
+SECONDS_OF_FAULTS ?= 120
+SEED ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 # The newest Python of 3.13, 3.12 and 3.11 that there is, pyenv's included.
@@ -12,7 +15,7 @@ PYTHON ?= $(shell for version in 3.13 3.12 3.11; do \
 		if "$$candidate" -c 'import sys, venv, sqlite3' >/dev/null 2>&1; then echo "$$candidate"; exit; fi; done; done; \
 	echo python3)
 
-.PHONY: start start-azurite test coverage lint format simulate audit clean
+.PHONY: start start-azurite test coverage lint format simulate faults audit clean
 
 start: $(VENV)/app.stamp  ## run the sample app on the embedded store
 	$(BIN)/perdure start --storage embedded --port $(PORT)
@@ -44,6 +47,10 @@ simulate: $(VENV)/dev.stamp  ## more seeds than the test suite runs: make simula
 audit: $(VENV)/dev.stamp  ## check the dependencies against public advisories; needs the network
 	$(BIN)/pip install --quiet pip-audit
 	$(BIN)/pip-audit
+
+faults: $(VENV)/dev.stamp node_modules/azurite.stamp  ## kill hosts and the store for longer than the test suite does
+	PERDURE_FAULT_SECONDS=$(SECONDS_OF_FAULTS) PERDURE_FAULT_SEED=$(SEED) \
+		$(BIN)/python -m pytest tests/faults -q -rP $(ARGS)
 
 clean:
 	rm -rf $(VENV) node_modules build dist .perdure .pytest_cache .mypy_cache .ruff_cache
