@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import threading
@@ -134,14 +135,14 @@ class Load:
     ids: list[str] = field(default_factory=list)
 
     def start(self, each: Planned) -> None:
-        """Start an instance; if nobody answers, ask whether it is there, and start it again if not."""
+        """Start an instance. Whoever gets no answer starts it again unless it has begun: its row may have been inserted
+        and its message not sent, which the second start makes good.
+        """
         path = f"/api/orchestrators/{each.name}?instanceId={each.instance_id}"
-        while True:
-            status = self._ask(path, json.dumps(each.input), "POST")
-            if status == 202:
-                break
+        while (status := self._ask(path, json.dumps(each.input), "POST")[0]) != 202:
             assert status in _UNREACHABLE, (each, status)
-            if self._ask(f"/api/durabletask/instances/{each.instance_id}") in (200, 202):
+            status, text = self._ask(f"/api/durabletask/instances/{each.instance_id}")
+            if status in (200, 202) and json.loads(text)["runtimeStatus"] != "Pending":
                 break
         self.planned.append(each)
         self.ids.append(each.instance_id)
@@ -150,25 +151,19 @@ class Load:
         """Raise the events that a `told` instance waits for; an event of which nobody knows is raised again."""
         for number in range(WORDS):
             path = f"/api/durabletask/instances/{each.instance_id}/raiseEvent/word-{number}"
-            while (status := self._ask(path, str(number), "POST")) != 202:
+            while (status := self._ask(path, str(number), "POST")[0]) != 202:
                 if status == 410:
                     return  # it has ended: the one before was taken in though its answer was lost
                 assert status in _UNREACHABLE, (each, status)
 
-    def _ask(self, path: str, body: str | None = None, method: str = "GET") -> int:
-        """Return the status of an answer of some host; 503 if there was none."""
-        living = self.hosts()
-        if not living:
-            time.sleep(0.05)
-            return 503
-        host = random.choice(living)
-        try:
-            request = body if body is None else body.encode()
-            status, _ = host.request(path, request, method)
-        except (OSError, HTTPException, IndexError):  # killed before its answer, in it, or before it listened
-            time.sleep(0.05)
-            return 503
-        return status
+    def _ask(self, path: str, body: str | None = None, method: str = "GET") -> tuple[int, str]:
+        """Return status and text of some host's answer; 503 if there was none."""
+        if living := self.hosts():
+            # it may be killed before its answer, or in the middle of it
+            with contextlib.suppress(OSError, HTTPException):
+                return random.choice(living).request(path, body, method)
+        time.sleep(0.05)
+        return 503, ""
 
     def are_running(self) -> bool:
         """Whether every instance has begun and waits for something, and no message is under way."""
