@@ -72,7 +72,7 @@ async def test_the_clients_default(hub, two):
 
 
 async def test_policies_that_do_not_exist(two):
-    with pytest.raises(ValueError, match="'Sometimes' is not a valid ReuseId"):
+    with pytest.raises(ValueError, match="no reuse of ids called 'Sometimes'"):
         await two.start_new("echo", "one", reuse="Sometimes")
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from perdure.client.arguments import instance_query
+from perdure.client.arguments import instance_query, seconds_of
 from perdure.client.hub_client import HubClient
 from perdure.client.status import DurableOrchestrationStatus
 from perdure.core.entity_id import is_entity_id
@@ -114,7 +114,8 @@ class Asks(HubClient):
         Raises:
             ValueError: `top` is out of range, or the continuation comes from something else.
         """
-        page = await self._storage.query(query or InstanceQuery(), top=top, continuation=continuation)
+        asked = InstanceQuery() if query is None else query
+        page = await self._storage.query(asked, top=top, continuation=continuation)
         statuses = await asyncio.gather(
             *(self._reader.status(instance, show_input=show_input) for instance in page.instances)
         )
@@ -137,6 +138,7 @@ class Asks(HubClient):
         Raises:
             InstanceNotFoundError: there is no such instance.
             TimeoutError: it has not ended in time.
+            ValueError: the timeout is NaN.
         """
         return await self._wait(instance_id, timeout, lambda instance: instance.status in ENDED, show_input=show_input)
 
@@ -163,7 +165,7 @@ class Asks(HubClient):
         show_input: bool,
     ) -> DurableOrchestrationStatus:
         check_instance_id(instance_id)
-        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        seconds = seconds_of(timeout)
         deadline = None if seconds is None else self._clock.now() + timedelta(seconds=seconds)
         pause = _FIRST_POLL
         while True:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from perdure.client.arguments import aware
+from perdure.client.arguments import aware, checked_prefix
 from perdure.client.entity_cleaning import EntityCleaning
 from perdure.client.entity_state import CleanEntityStorageResult, EntityMetadata, EntityPage, EntityStateResponse
 from perdure.client.hub_client import HubClient
@@ -163,7 +163,8 @@ class Entities(HubClient):
         """
         if key_prefix and name is None:
             raise ValueError("a prefix of keys needs the name of the entities")
-        start = "@" if name is None else str(EntityId(name, "k"))[:-1] + key_prefix
+        prefix = checked_prefix(key_prefix, "key_prefix")
+        start = "@" if name is None else str(EntityId(name, "k"))[:-1] + prefix
         query = _query(start, last_modified_from, last_modified_to)
         return await self._page(
             query, top, continuation, include_state=include_state, include_transient=include_transient
@@ -171,7 +172,9 @@ class Entities(HubClient):
 
     async def get_all_entities(self, entity_query: EntityQuery | None = None) -> list[EntityMetadata]:
         """Return all entities that meet the conditions; where there are many, `list_entities` pages."""
-        asked = entity_query or EntityQuery()
+        asked = EntityQuery() if entity_query is None else entity_query
+        if not isinstance(asked, EntityQuery):
+            raise TypeError(f"entities are asked for by an EntityQuery, not by {type(asked).__name__}")
         query = _query(asked.instance_id_starts_with or "@", asked.last_modified_from, asked.last_modified_to)
         found: list[EntityMetadata] = []
         continuation: str | None = None
@@ -219,8 +222,8 @@ class Entities(HubClient):
     async def _operate(
         self, entity: str, operation: str, data: str, when: datetime | None, *, delete: bool = False
     ) -> None:
+        due = aware(when, "signal_time")
         datum = await self._payloads.offload(entity, data)
-        due = aware(when)
         place = self._signals.place(entity) if due is None else Place(f"{self._new_id()}/at", 0)
         message = Operate(
             to=entity, id=str(place), place=place, operation=operation, input=datum, due=due, delete=delete
@@ -278,5 +281,8 @@ class Entities(HubClient):
 
 def _query(start: str, modified_from: datetime | None, modified_to: datetime | None) -> InstanceQuery:
     return InstanceQuery(
-        kind="entity", id_prefix=start, updated_from=aware(modified_from), updated_to=aware(modified_to)
+        kind="entity",
+        id_prefix=start,
+        updated_from=aware(modified_from, "last_modified_from"),
+        updated_to=aware(modified_to, "last_modified_to"),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from perdure.core.actions import SubOrchestrationScheduled
 from perdure.core.entity_id import is_entity_id
 from perdure.core.status import ENDED
@@ -15,6 +17,8 @@ from perdure.storage.protocol import Storage
 from perdure.storage.rows import InstanceQuery
 
 _PAGE = 500
+_AT_ONCE = 16
+"""Instances purged at the same time: each takes half a dozen requests, one after the other."""
 
 
 class Purging:
@@ -76,8 +80,12 @@ class Purging:
         continuation: str | None = None
         while True:
             page = await self._storage.query(query, top=_PAGE, continuation=continuation)
-            for instance in page.instances:
-                deleted += await self._still_ended(instance.instance_id, recursive=recursive)
+            ids = [instance.instance_id for instance in page.instances]
+            # one after the other where two may have a child in common, which is counted once
+            step = 1 if recursive else _AT_ONCE
+            for first in range(0, len(ids), step):
+                some = ids[first : first + step]
+                deleted += sum(await asyncio.gather(*(self._still_ended(each, recursive=recursive) for each in some)))
             continuation = page.continuation
             if continuation is None:
                 return deleted

@@ -61,7 +61,9 @@ class SdkNames(Starts, Asks, Tells, Entities, Poison):
         self, orchestration_query: OrchestrationQuery | None = None
     ) -> list[DurableOrchestrationStatus]:
         """Return the status of all instances that meet the conditions; see `get_status_by`."""
-        query = orchestration_query or OrchestrationQuery()
+        query = OrchestrationQuery() if orchestration_query is None else orchestration_query
+        if not isinstance(query, OrchestrationQuery):
+            raise TypeError(f"instances are asked for by an OrchestrationQuery, not by {type(query).__name__}")
         found = await self.get_status_by(
             query.created_time_from,
             query.created_time_to,

@@ -20,6 +20,7 @@ from perdure.core.versions import checked_version
 from perdure.engine.deleting import start_input_id
 from perdure.engine.starting import InstanceIdTaken
 from perdure.engine.succession import insert_or_replace
+from perdure.storage.limits import check_row
 from perdure.storage.rows import Instance, Row
 
 _ENDS_WITHIN = timedelta(seconds=30)
@@ -75,8 +76,8 @@ class Starts(HubClient):
         """
         name = name_of(orchestration_function_name, "orchestrator")
         text = None if client_input is None else to_json(client_input, f"the input of orchestration '{name}'")
-        policy = self._reuse if reuse is None else ReuseId(reuse)
-        start = _Start(name, text, version, aware(start_at), checked_tags(tags), policy)
+        policy = self._reuse if reuse is None else _policy(reuse)
+        start = _Start(name, text, version, aware(start_at, "start_at"), checked_tags(tags), policy)
         return await self._start(self._new_id() if instance_id is None else check_orchestration_id(instance_id), start)
 
     async def _start(self, instance_id: str, start: _Start) -> str:
@@ -96,6 +97,9 @@ class Starts(HubClient):
             elif start.reuse is not ReuseId.EXISTING:
                 raise
             return instance_id
+        except TimeoutError:
+            await self._payloads.discard(instance_id, [row.instance.input])
+            raise
         if self._worker is not None:
             await self._worker.start(row)
         else:
@@ -104,17 +108,19 @@ class Starts(HubClient):
 
     async def _row(self, instance_id: str, start: _Start) -> Row:
         execution_id = self._new_id()
-        datum = await self._payloads.offload(instance_id, start.text, start_input_id(execution_id))
         version = self._default_version if start.version is None else checked_version(start.version)
-        return self._starting.row(
+        row = self._starting.row(
             instance_id,
             start.name,
             execution_id=execution_id,
-            input_=datum,
+            input_=None,
             version=version,
             start_at=start.start_at,
             tags=start.tags,
         )
+        check_row(row)  # before its input is stored: what no provider takes leaves nothing behind
+        row.instance.input = await self._payloads.offload(instance_id, start.text, start_input_id(execution_id))
+        return row
 
     async def _insert(self, row: Row, reuse: ReuseId) -> None:
         """Insert the row, or put it in the place of one that gives way. Raises InstanceIdTaken.
@@ -176,6 +182,13 @@ class Starts(HubClient):
         return await self._start(
             new_id, _Start(instance.name, text, instance.version, None, instance.tags, ReuseId.ENDED)
         )
+
+
+def _policy(given: object) -> ReuseId:
+    for policy in ReuseId:
+        if given == policy:
+            return policy
+    raise ValueError(f"there is no reuse of ids called {given!r}: {', '.join(ReuseId)} are")
 
 
 def _same_and_pending(row: Row, name: str) -> bool:

@@ -7,6 +7,8 @@ stored under the instance that the datum belongs to. JSON text never begins with
 from __future__ import annotations
 
 import json
+import re
+from itertools import accumulate
 from typing import Any
 
 from perdure.core.typed import described, is_self_describing
@@ -16,7 +18,17 @@ INLINE_LIMIT = 30 * 1024
 """Largest datum, in characters, that travels inside a row or a message. An Azure table property takes 64 KiB of
 UTF-16, and a queue message 48 KiB in which each quote and backslash of the datum is escaped once more."""
 
+DEPTH_LIMIT = 500
+"""Lists and dictionaries inside one another that a datum may have: what one Python version writes, others must be able
+to read (3.11 gets as far as 990)."""
+SIZE_LIMIT = 100 * 1024 * 1024
+"""Characters of the largest datum."""
+
 _REFERENCE = "@"
+_SHALLOW = 12
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
 def to_json(value: Any, what: str = "value") -> str:
@@ -30,12 +42,40 @@ def to_json(value: Any, what: str = "value") -> str:
         what: how an error names it, such as "the input of activity 'pay'".
 
     Raises:
-        DataError: it has no JSON form (NaN and infinities have none either).
+        DataError: it has no JSON form (NaN and infinities have none either), or one that is nested more than 500 deep
+            or has more than 100 Mi characters.
     """
     try:
-        return _dumped(value)
-    except (TypeError, ValueError, RecursionError) as error:
+        text = _dumped(value)
+    except RecursionError as error:
+        raise DataError(f"{what} can't be written as JSON: it is nested too deep, {DEPTH_LIMIT} are allowed") from error
+    except (TypeError, ValueError) as error:
         raise DataError(f"{what} can't be written as JSON: {error}") from error
+    if len(text) > SIZE_LIMIT:
+        raise DataError(
+            f"{what} has {len(text)} characters of JSON, but {SIZE_LIMIT} are allowed: store it elsewhere, and hand "
+            f"over where"
+        )
+    if (depth := _depth(text)) > DEPTH_LIMIT:
+        raise DataError(f"{what} can't be written as JSON: it is nested {depth} deep, {DEPTH_LIMIT} are allowed")
+    return text
+
+
+def _depth(text: str) -> int:
+    """Return how many lists and dictionaries are inside one another; 0 for JSON too small to exceed the limit."""
+    if len(text) <= DEPTH_LIMIT or text.count("[") + text.count("{") <= DEPTH_LIMIT:
+        return 0
+    if _is_shallow(text.encode().translate(None, _NO_BRACKETS)):
+        return 0
+    brackets = _STRING.sub("", text).encode().translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)))
+
+
+def _is_shallow(brackets: bytes) -> bool:
+    """Tell quickly of most large data that they are: take away the innermost pairs, a few times."""
+    for _ in range(_SHALLOW):
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+    return not brackets
 
 
 def _dumped(value: Any) -> str:

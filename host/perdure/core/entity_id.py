@@ -47,7 +47,9 @@ class EntityId:
 
     @classmethod
     def parse(cls, instance_id: str) -> Self:
-        """Return the entity id that is written `@name@key`. Raises ValueError for anything else."""
+        """Return the entity id that is written `@name@key`. Raises ValueError for another text, TypeError for none."""
+        if not isinstance(instance_id, str):
+            raise TypeError(f"an entity id is a text, not {type(instance_id).__name__}")
         if not is_entity_id(instance_id):
             raise ValueError(f"an entity id is written '@name@key', not {instance_id!r}")
         name, _, key = instance_id[1:].partition(_MARK)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from typing import get_args
 
+import msgspec
 from msgspec import UNSET
 
+from perdure.core.naming import check_text
 from perdure.errors import SettingsError
-from perdure.storage.rows import InstanceQuery, Row, RowUpdate
+from perdure.storage.rows import InstanceQuery, Kind, Row, RowUpdate
 
 MAX_INSTANCE_ID_CHARS = 256
 MAX_ENTRY_BYTES = 60 * 1024
@@ -64,16 +67,15 @@ def check_row(row: Row) -> None:
     texts = [getattr(instance, column) or "" for column in _TEXT_COLUMNS]
     for column, text in zip(_TEXT_COLUMNS, texts, strict=True):
         _check_text(instance.instance_id, column, text)
-    for time in (instance.created_at, instance.updated_at, instance.completed_at, instance.start_at):
-        _check_time(instance.instance_id, time)
-    tags = sum(len(key) + len(value) + 6 for key, value in instance.tags.items())
-    if tags > MAX_TEXT_CHARS:
-        raise ValueError(f"the tags of {instance.instance_id!r} have more than {MAX_TEXT_CHARS} characters")
+    for column in ("created_at", "updated_at", "completed_at", "start_at"):
+        _check_time(instance.instance_id, column, getattr(instance, column))
+    tags = msgspec.json.encode(instance.tags).decode()
+    _check_text(instance.instance_id, "tags", tags)
     if len(row.tail) > MAX_TAIL_ENTRIES:
         raise ValueError(f"the row of {instance.instance_id!r} has more than {MAX_TAIL_ENTRIES} tail entries")
     for entry in (row.head, *row.tail):
         _check_entry(instance.instance_id, entry)
-    characters = sum(map(len, texts)) + tags + sum(len(name) + 1 for name in row.segments)
+    characters = sum(map(len, texts)) + len(tags) + sum(len(name) + 1 for name in row.segments)
     binary = len(row.head) + sum(map(len, row.tail))
     size = max(binary + 2 * characters, binary * 4 // 3 + characters)
     if size > MAX_ROW_BYTES:
@@ -86,9 +88,9 @@ def check_update(instance_id: str, update: RowUpdate) -> None:
         value = getattr(update, column)
         if value is not UNSET and value is not None:
             _check_text(instance_id, column, value)
-    _check_time(instance_id, update.updated_at)
+    _check_time(instance_id, "updated_at", update.updated_at)
     if update.completed_at is not UNSET:
-        _check_time(instance_id, update.completed_at)
+        _check_time(instance_id, "completed_at", update.completed_at)
     if update.turn is not None:
         _check_entry(instance_id, update.turn)
         if not 0 <= update.tail_index < MAX_TAIL_ENTRIES:
@@ -116,9 +118,18 @@ def check_body(body: str, limit: int) -> None:
 
 
 def check_query(query: InstanceQuery, top: int) -> None:
-    """Raise ValueError unless a page may hold `top` rows and the times in `query` have a zone."""
+    """Raise ValueError unless a page may hold `top` rows, the times in `query` have a zone, and its texts can be those
+    of a row. Raises TypeError for what is no query, no number or no text at all.
+    """
+    if not isinstance(query, InstanceQuery):
+        raise TypeError(f"a query is an InstanceQuery, not {type(query).__name__}")
+    if not isinstance(top, int) or isinstance(top, bool):
+        raise TypeError(f"a page has 1 to {MAX_PAGE} rows, not {top!r}")
     if not 1 <= top <= MAX_PAGE:
         raise ValueError(f"a page has 1 to {MAX_PAGE} rows, not {top}")
+    if query.kind not in get_args(Kind):
+        raise ValueError(f"a query's kind is one of {', '.join(get_args(Kind))}, not {query.kind!r}")
+    check_text(query.id_prefix, "the prefix of instance ids", MAX_INSTANCE_ID_CHARS)
     for _, _, time in query.bounds:
         if time.tzinfo is None:
             raise ValueError(f"{time!r} has no time zone: give an aware time")
@@ -138,9 +149,9 @@ def _check_text(instance_id: str, column: str, text: str) -> None:
         raise ValueError(f"{column} of {instance_id!r} has {size} characters, more than {MAX_TEXT_CHARS}")
 
 
-def _check_time(instance_id: str, time: datetime | None) -> None:
+def _check_time(instance_id: str, column: str, time: datetime | None) -> None:
     if time is not None and (time.utcoffset() != timedelta(0) or time.year < MIN_YEAR):
-        raise ValueError(f"a time of {instance_id!r} is not in UTC, or before {MIN_YEAR}: {time!r}")
+        raise ValueError(f"{column} of {instance_id!r} is not in UTC, or before {MIN_YEAR}: {time}")
 
 
 def _check_entry(instance_id: str, entry: bytes) -> None:

@@ -78,7 +78,7 @@ class AzureRows:
         check_query(query, top)
         position: dict[str, str | None] | None = None
         if continuation is not None:
-            partition, row = read_continuation(self._origin, continuation)
+            partition, row = read_continuation(self._origin, continuation, parts=2)
             position = {"PartitionKey": partition, "RowKey": row or None}
         pages = self._table.query_entities(
             _filter(query), select=SELECT, results_per_page=top, **RETRY_ANY_METHOD
@@ -132,7 +132,7 @@ def _changed(instance_id: str) -> Conflict:
 
 
 def _filter(query: InstanceQuery) -> str:
-    conditions = [f"Kind eq '{query.kind}'", "Deleting eq false"]
+    conditions = [f"Kind eq '{_quoted(query.kind)}'", "Deleting eq false"]
     if query.id_prefix:
         first, end = key_range(query.id_prefix)
         conditions.append(f"PartitionKey ge '{first}'")
