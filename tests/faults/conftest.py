@@ -13,7 +13,6 @@ from typing import Self
 
 import pytest
 
-from perdure.engine.hub import HubQueues
 from perdure.local.azurite import start_azurite
 from perdure.storage.protocol import Storage
 from tests.azurite import require_azurite
@@ -118,11 +117,12 @@ class KeptAzurite:
 
 
 async def _change_something(storage: Storage) -> None:
-    parked = HubQueues(storage.hub).parked
+    queue = "nobodys"
+    await storage.create_queue(queue)
     await storage.put_segment("nobody", "0", b"")
     await storage.put_payload("nobody", "0", b"")
-    sent = await storage.send(parked, "[]")
-    assert await storage.delete_message(parked, sent.message_id, sent.receipt)
+    sent = await storage.send(queue, "[]")
+    assert await storage.delete_message(queue, sent.message_id, sent.receipt)
     await storage.close()
 
 

@@ -20,6 +20,7 @@ from perdure.core.status import ENDED
 from perdure.engine.entities.journal import EntityJournal
 from perdure.engine.hub import HubQueues, poison_queue
 from perdure.engine.journal import Journal
+from perdure.engine.parking import OWNER as PARKED
 from perdure.engine.settings import EngineSettings
 from perdure.storage.protocol import QueueMissing, Storage
 from tests.hosts.conftest import Deployment
@@ -204,8 +205,9 @@ class Load:
         if running:
             return f"{len(running)} instances, among them {running[:5]}"
         queues = HubQueues(storage.hub)
-        every = {*queues.all, queues.parked, *(poison_queue(queue) for queue in (queues.work, *queues.control))}
+        every = [*queues.all, *(poison_queue(queue) for queue in queues.all)]
         lengths = {queue: await _length(storage, queue) for queue in every}
+        lengths["the parked ones"] = len(await storage.list_payloads(PARKED))
         lengths[queues.control[0]] -= min(lengths[queues.control[0]], await _wakes(storage))
         return ", ".join(f"{length} messages in {queue}" for queue, length in lengths.items() if length)
 
