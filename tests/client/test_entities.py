@@ -89,6 +89,11 @@ async def test_both_generations_of_names(client):
         await client.signal_entity(A, "note", operation_input=1, input=2)
 
 
+async def test_a_signal_for_later_has_a_time(lonely):
+    with pytest.raises(TypeError, match="signal_time is a datetime, not timedelta"):
+        await lonely.signal_entity(A, "note", 1, signal_time=timedelta(hours=1))
+
+
 async def test_a_signal_for_later_is_a_message_for_later(hub, lonely):
     due = datetime(2030, 1, 1, tzinfo=UTC)
     await lonely.signal_entity(A, "note", 1, signal_time=due.replace(tzinfo=None))

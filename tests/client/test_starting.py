@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
 from perdure.client import Client
@@ -130,6 +132,16 @@ async def test_an_input_without_a_json_form_stores_nothing(hub, lonely):
     with pytest.raises(DataError, match="the input of orchestration 'order'"):
         await lonely.start_new("order", "one", object())
     assert await hub.storage.read_instance("one") is None
+
+
+async def test_help_does_not_print_the_environment():
+    assert "environ: 'Mapping[str, str] | None' = None" in str(inspect.signature(Client.open))
+
+
+async def test_the_environment_says_where_a_hub_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("Store", f"sqlite:///{tmp_path}/hub.db")
+    async with Client.open("Hub1", "Store") as client:
+        assert client.task_hub_name == "Hub1"
 
 
 async def test_a_hub_is_opened_by_connection(tmp_path):

@@ -137,6 +137,12 @@ def test_the_streams_of_the_generation_before_go_on(drive):
     assert run.start()[0].place == Place("e.0/9", 4)
 
 
+def test_a_time_is_a_datetime(drive):
+    run = drive(lambda context: context.signal_entity(A, "add", 1, signal_time=timedelta(hours=1)))
+    run.start()
+    assert run.end.failure.message == "signal_time is a datetime, not timedelta"
+
+
 @pytest.mark.parametrize("operation", ["", 7])
 def test_an_operation_has_a_name(drive, operation):
     run = drive(lambda context: context.call_entity(A, operation))

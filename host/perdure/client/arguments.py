@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from perdure.core.naming import INSTANCE_ID_LIMIT, check_text, checked_tags
 from perdure.core.status import OrchestrationRuntimeStatus
+from perdure.core.times import instant
 from perdure.storage.rows import InstanceQuery
 
 _LONGEST_WAIT = timedelta(days=365_000).total_seconds()
@@ -25,14 +26,7 @@ def aware(time: datetime | None, what: str = "a time") -> datetime | None:
         TypeError: it is none.
         ValueError: UTC's calendar does not reach it.
     """
-    if time is None:
-        return None
-    if not isinstance(time, datetime):
-        raise TypeError(f"{what} is a datetime, not {type(time).__name__}")
-    try:
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except OverflowError:
-        raise ValueError(f"{what} is out of range: {time}") from None
+    return None if time is None else instant(time, what)
 
 
 def seconds_of(timeout: float | timedelta | None) -> float | None:

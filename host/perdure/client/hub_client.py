@@ -79,7 +79,7 @@ class HubClient:
         *,
         control_queues: int = 1,
         default_version: str | None = None,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] | None = None,
     ) -> Self:
         """Return a client of a hub; use it in `async with`, or close it.
 
@@ -88,12 +88,12 @@ class HubClient:
             connection: name of the setting, or section of settings, that says where the hub is stored.
             control_queues: see the class.
             default_version: see the class.
-            environ: where settings are looked up.
+            environ: where settings are looked up; by default the environment.
 
         Raises:
             SettingsError: the connection is not set or makes no sense.
         """
-        storage = open_storage(resolve_connection(connection, environ), task_hub)
+        storage = open_storage(resolve_connection(connection, os.environ if environ is None else environ), task_hub)
         client = cls(storage, control_queues=control_queues, default_version=default_version)
         client._owns_storage = True
         return client

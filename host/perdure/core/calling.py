@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal, TypeVar, overload
 
@@ -16,6 +16,7 @@ from perdure.core.http_calls import DEFAULT_TIMEOUT, HTTP_ACTIVITY, HttpCall, Ma
 from perdure.core.naming import checked_tags, name_of
 from perdure.core.retry import RetryPolicy, next_wait
 from perdure.core.tasks import RetryTask, Task, TimerTask
+from perdure.core.times import instant
 from perdure.core.typed import read_as
 from perdure.core.versions import checked_version
 
@@ -290,11 +291,6 @@ class Calls:
         assert task.id is not None  # noqa: S101 - a timer has a number
         self._frame.forget(task.id)
         self._frame.ask(TimerCanceled(task.id))
-
-
-def instant(when: datetime) -> datetime:
-    """Return the time in UTC; a naive one means UTC."""
-    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def _first(*hints: Any) -> Any:

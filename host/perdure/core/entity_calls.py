@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from perdure.core.actions import EntityCalled, EntitySignaled, LockRequested
 from perdure.core.aliases import also_named
-from perdure.core.calling import Calls, instant
+from perdure.core.calling import Calls
 from perdure.core.critical_sections import EntityLock, LockTask
 from perdure.core.data import to_json
 from perdure.core.entity_id import EntityId, instance_id_of
@@ -17,6 +17,7 @@ from perdure.core.entity_proxy import EntityProxy
 from perdure.core.naming import check_text, name_of
 from perdure.core.streams import Place
 from perdure.core.tasks import Task
+from perdure.core.times import instant
 from perdure.core.typed import read_as
 
 E = TypeVar("E")
@@ -95,7 +96,7 @@ class EntityCalls(Calls):
         frame = self._frame
         frame.section.check_signal(entity)
         no = frame.number()
-        due = None if signal_time is None else instant(signal_time)
+        due = None if signal_time is None else instant(signal_time, "signal_time")
         place = frame.place(entity, no) if due is None else Place(f"{frame.execution}/{no}/at", 0)
         frame.ask(EntitySignaled(no, entity, operation, data, place, due))
 

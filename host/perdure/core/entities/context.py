@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from perdure.core.aliases import also_named
-from perdure.core.calling import instant
 from perdure.core.data import to_json
 from perdure.core.entities.effects import Effect, OrchestrationBegun, SignalSent
 from perdure.core.entity_id import EntityId, check_orchestration_id, instance_id_of
 from perdure.core.hints import Hints
 from perdure.core.naming import check_text, checked_tags, name_of
+from perdure.core.times import instant
 from perdure.core.typed import read_as
 from perdure.core.versions import checked_version
 
@@ -181,7 +181,9 @@ class DurableEntityContext:
         entity = instance_id_of(entityId)
         name = check_text(operation, "an operation's name")
         data = to_json(input, f"the input of operation '{name}' of entity '{entity}'")
-        self.effects.append(SignalSent(entity, name, data, None if signal_time is None else instant(signal_time)))
+        self.effects.append(
+            SignalSent(entity, name, data, None if signal_time is None else instant(signal_time, "signal_time"))
+        )
 
     @also_named(orchestration_name="name", orchestration_function_name="name", client_input="input", input_="input")
     def start_new_orchestration(
@@ -208,7 +210,7 @@ class DurableEntityContext:
         orchestrator = name_of(name, "orchestration")
         data = to_json(input, f"the input of orchestration '{orchestrator}'")
         its_id = self._new_id() if instance_id is None else check_orchestration_id(instance_id)
-        begins = None if start_at is None else instant(start_at)
+        begins = None if start_at is None else instant(start_at, "start_at")
         begun = OrchestrationBegun(its_id, orchestrator, data, checked_version(version), begins, checked_tags(tags))
         self.effects.append(begun)
         return its_id
