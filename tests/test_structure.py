@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,10 @@ def test_importing_stays_light(package):
     code = f"import sys, {package}; print([name for name in {heavy!r} if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_every_package_is_distributed():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    roots = [ROOT / "host", ROOT / "bindings"]
+    found = {path.parent.relative_to(root).as_posix().replace("/", ".") for root in roots for path in modules(root)}
+    assert sorted(found) == project["tool"]["setuptools"]["packages"]
