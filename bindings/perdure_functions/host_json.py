@@ -18,6 +18,8 @@ from perdure.local.json_files import read_json_object
 HOST_JSON = "host.json"
 
 _OVERRIDE = re.compile(r"AzureFunctionsJobHost(?:__|:)(.+)", re.IGNORECASE)
+_DEEPEST = 100
+"""Keys on the way to a setting, at most: nobody reads any that stands deeper."""
 _SCRIPT_SETTING = "PYTHON_SCRIPT_FILE_NAME"
 
 
@@ -45,8 +47,9 @@ def with_overrides(content: Mapping[str, Any], environ: Mapping[str, str]) -> di
     merged = dict(content)
     for setting, value in environ.items():
         match = _OVERRIDE.fullmatch(setting)
-        if match is not None:
-            merged = _with(merged, re.split("__|:", match[1]), value)
+        path = re.split("__|:", match[1]) if match is not None else []
+        if 0 < len(path) <= _DEEPEST:
+            merged = _with(merged, path, value)
     return merged
 
 

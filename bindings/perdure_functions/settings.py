@@ -20,6 +20,7 @@ from perdure.client.reuse import ReuseId
 from perdure.core.versions import VERSION_LIMIT, VersionFailure, VersionMatch
 from perdure.engine.settings import EngineSettings
 from perdure.errors import SettingsError
+from perdure.local.route_prefix import checked_route_prefix
 from perdure.local.timespan import parse_timespan
 from perdure.storage.limits import check_hub
 from perdure_functions.host_json import read_host_json, value_at
@@ -30,6 +31,8 @@ _SECTION = "extensions.durableTask"
 _CONNECTION = "AzureWebJobsStorage"
 _LOCAL_HUB = "TestHubName"
 _LONGEST_HUB = 45
+_LARGEST = 2**31 - 1
+"""Largest whole number that host.json takes: .NET's int."""
 _WEEK = 7 * 24 * 3600
 _EXPRESSION = re.compile(r"%([^%]+)%")
 
@@ -60,7 +63,7 @@ def _lower(value: object) -> object:
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, frozen=True, extra="ignore")
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 def _spelt(names: type[StrEnum]) -> Callable[[object], object]:
@@ -96,19 +99,19 @@ class _DurableTask(_Section):
     http_management_auth_level: Annotated[AuthLevelName, BeforeValidator(_lower)] = "function"
     storage_provider: _StorageProvider = _StorageProvider()
     # below: EngineSettings' own, absent unless they are set
-    max_concurrent_activity_functions: int | None = Field(default=None, ge=1)
-    max_concurrent_orchestrator_functions: int | None = Field(default=None, ge=1)
-    max_concurrent_entity_functions: int | None = Field(default=None, ge=1)
-    max_entity_operation_batch_size: int | None = Field(default=None, ge=1)
+    max_concurrent_activity_functions: int | None = Field(default=None, ge=1, le=_LARGEST)
+    max_concurrent_orchestrator_functions: int | None = Field(default=None, ge=1, le=_LARGEST)
+    max_concurrent_entity_functions: int | None = Field(default=None, ge=1, le=_LARGEST)
+    max_entity_operation_batch_size: int | None = Field(default=None, ge=1, le=_LARGEST)
     entity_message_reorder_window_in_minutes: float | None = Field(default=None, ge=0, le=7 * 24 * 60)
-    cached_sessions: int | None = Field(default=None, ge=0)
+    cached_sessions: int | None = Field(default=None, ge=0, le=_LARGEST)
     invisibility: float | None = Field(default=None, ge=1, le=_WEEK)
     safety_net_delay: float | None = Field(default=None, ge=1, le=_WEEK)
     anchor_budget: float | None = Field(default=None, ge=0)
     short_timer: float | None = Field(default=None, ge=0, le=60)
-    max_deliveries: int | None = Field(default=None, ge=1)
+    max_deliveries: int | None = Field(default=None, ge=1, le=_LARGEST)
     fail_on_non_determinism: bool | None = None
-    unknown_function_tries: int | None = Field(default=None, ge=0)
+    unknown_function_tries: int | None = Field(default=None, ge=0, le=_LARGEST)
     blocked_delay: float | None = Field(default=None, gt=0, le=300)
     version_match_strategy: Annotated[VersionMatch, BeforeValidator(_spelt(VersionMatch))] | None = None
     overridable_existing_instance_states: Annotated[ReuseId, BeforeValidator(_spelt(ReuseId))] = ReuseId.ENDED
@@ -158,7 +161,7 @@ def load_settings(environ: Mapping[str, str]) -> DurableSettings:
         default_version=task.default_version,
         reuse=task.overridable_existing_instance_states,
         management_auth_level=task.http_management_auth_level,
-        route_prefix="api" if prefix is None else str(prefix).strip("/"),
+        route_prefix="api" if prefix is None else _route_prefix(prefix),
         engine=_engine_settings(task, host_json),
     )
 
@@ -250,13 +253,22 @@ def _engine_settings(task: _DurableTask, host_json: Mapping[str, Any]) -> Engine
     return EngineSettings(**{**given, "anchor_budget": timeout / 2})  # the host kills whoever holds an anchor longer
 
 
+def _route_prefix(value: Any) -> str:
+    try:
+        return checked_route_prefix(value).strip("/")
+    except ValueError as error:
+        raise SettingsError(f"host.json, extensions.http.routePrefix: {error}") from error
+
+
 def _positive(value: Any, key: str) -> int:
     try:
         number = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = 0
-    if number < 1:
-        raise SettingsError(f"host.json, {key}: {value!r} can't be used: it must be a whole number from 1")
+    if not 1 <= number <= _LARGEST:
+        raise SettingsError(
+            f"host.json, {key}: {value!r} can't be used: it must be a whole number from 1 to {_LARGEST}"
+        )
     return number
 
 

@@ -7,19 +7,24 @@ https://learn.microsoft.com/azure/azure-functions/functions-develop-local#local-
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, MutableMapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from perdure.local.app_folder import HOST_JSON, LOCAL_SETTINGS
 from perdure.local.errors import HostError
 from perdure.local.json_files import read_json_object
+from perdure.local.route_prefix import checked_route_prefix
 from perdure.local.timespan import parse_timespan
+
+_LARGEST = 2**31 - 1
+"""Largest whole number that host.json takes: .NET's int."""
 
 
 def _timespan(value: object) -> timedelta:
@@ -33,7 +38,7 @@ def _timespan(value: object) -> timedelta:
 def _setting_text(value: object) -> str:
     match value:
         case str():
-            return value
+            return _checked(value, "a setting")
         case bool() | int() | float():
             return json.dumps(value)
         case _:
@@ -41,28 +46,48 @@ def _setting_text(value: object) -> str:
 
 
 Timespan = Annotated[timedelta, BeforeValidator(_timespan)]
+
+
+def _setting_name(name: str) -> str:
+    if not name or "=" in name:
+        raise ValueError("a setting's name can't be empty, nor have an '='")
+    return _checked(name, "a setting's name")
+
+
+def _checked(text: str, what: str) -> str:
+    """Return the text if it can stand in the environment."""
+    if "\0" in text:
+        raise ValueError(f"{what} can't have a NUL character")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise ValueError(f"{what} holds a lone surrogate, which is no character") from None
+    return text
+
+
 SettingText = Annotated[str, BeforeValidator(_setting_text)]
+SettingName = Annotated[str, AfterValidator(_setting_name)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True)
+    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True, allow_inf_nan=False)
 
 
 class QueueOptions(_Section):
     """`extensions.queues`. Names, limits and defaults are those of the Storage Queues extension."""
 
     batch_size: int = Field(default=16, ge=1, le=32)
-    new_batch_threshold: int | None = Field(default=None, ge=0)
+    new_batch_threshold: int | None = Field(default=None, ge=0, le=_LARGEST)
     max_polling_interval: Timespan = timedelta(minutes=1)
     visibility_timeout: Timespan = timedelta(0)
-    max_dequeue_count: int = Field(default=5, ge=1)
+    max_dequeue_count: int = Field(default=5, ge=1, le=_LARGEST)
     message_encoding: Literal["base64", "none"] = "base64"
 
 
 class HttpOptions(_Section):
     """`extensions.http`."""
 
-    route_prefix: str = "api"
+    route_prefix: Annotated[str, BeforeValidator(checked_route_prefix)] = "api"
 
 
 class Extensions(_Section):
@@ -101,7 +126,7 @@ class LocalSettings(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     is_encrypted: bool = Field(default=False, alias="IsEncrypted")
-    values: dict[str, SettingText] = Field(default={}, alias="Values")
+    values: dict[SettingName, SettingText] = Field(default={}, alias="Values")
     host: LocalHostOptions = Field(default=LocalHostOptions(), alias="Host")
 
 

@@ -33,6 +33,8 @@ def parse_timespan(text: str) -> timedelta:
     if hours >= _HOURS_A_DAY or minutes >= _SIXTY or seconds >= _SIXTY:
         raise ValueError(f"{text!r} is not a duration: hours go to 23, minutes and seconds to 59")
     microseconds = int((match["fraction"] or "0").ljust(7, "0")) // 10
+    if days > timedelta.max.days - 1:
+        raise ValueError(f"{text!r} is not a duration: it is too long")
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds, microseconds=microseconds)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,11 @@ AZURITE_ACCOUNT = "devstoreaccount1"
 # public: Azurite and the old emulator accept only this one
 AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 _AZURITE_PORTS: dict[Service, int] = {"blob": 10000, "queue": 10001, "table": 10002}
+_ACCOUNT = re.compile(r"[A-Za-z0-9-]{1,63}")
+"""An account has 3 to 24 lower-case letters and digits, and `-secondary` for its copy; in Azurite, what one likes."""
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+_PRINTABLE = re.compile(r"[!-~]+")
+_SHOWN = 100
 _WINDOWS_PATH = re.compile(r"/[A-Za-z]:[\\/]")
 
 
@@ -108,10 +114,11 @@ def resolve_connection(name: str, environ: Mapping[str, str]) -> Connection:
         }
         if section:
             return _from_section(candidate.replace(":", "__"), section)
+    shown = name[:_SHOWN]
     raise SettingsError(
-        f"The connection {name!r} is not set. Set {name} to a storage account's connection string, to "
+        f"The connection {shown!r} is not set. Set {shown} to a storage account's connection string, to "
         f"UseDevelopmentStorage=true for Azurite, or to sqlite:///path/to/file.db for the embedded store; or set "
-        f"{name}__accountName to use an identity. Locally such settings stand in local.settings.json under Values."
+        f"{shown}__accountName to use an identity. Locally such settings stand in local.settings.json under Values."
     )
 
 
@@ -134,7 +141,7 @@ def _from_value(setting: str, value: str) -> Connection:
             f"The setting {setting} is no storage connection string: it has no AccountName and no endpoint. "
             "Copy it again from the storage account's page 'Access keys'."
         )
-    account = parts.get("accountname") or _account_in(next(iter(urls.values())))
+    account = _checked_account(setting, parts.get("accountname")) or _account_in(next(iter(urls.values())))
     return AzureConnection(setting, account, _secret(setting, parts), urls)
 
 
@@ -144,11 +151,21 @@ def _sqlite_path(setting: str, value: str) -> Path | None:
         return None
     if not rest.startswith("///") or not rest.strip("/"):
         raise SettingsError(
-            f"The setting {setting} is {value!r}: write sqlite:///absolute/path/to/file.db, or sqlite://:memory: "
-            "for a store that ends with the process."
+            f"The setting {setting} is {value[:_SHOWN]!r}: write sqlite:///absolute/path/to/file.db, or "
+            "sqlite://:memory: for a store that ends with the process."
         )
     path = "/" + rest.lstrip("/")
+    if "\0" in path or not _is_path(path):
+        raise SettingsError(f"The setting {setting} is {value[:_SHOWN]!r}: no file can have this name.")
     return Path(path[1:] if _WINDOWS_PATH.match(path) else path)
+
+
+def _is_path(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _split(setting: str, value: str) -> dict[str, str]:
@@ -166,7 +183,7 @@ def _split(setting: str, value: str) -> dict[str, str]:
 
 
 def _azurite(setting: str, proxy: str | None) -> AzureConnection:
-    base = (proxy or "http://127.0.0.1").rstrip("/")
+    base = _checked_url(f"DevelopmentStorageProxyUri in {setting}", proxy or "http://127.0.0.1")
     urls = {service: f"{base}:{port}/{AZURITE_ACCOUNT}" for service, port in _AZURITE_PORTS.items()}
     return AzureConnection(setting, AZURITE_ACCOUNT, AccountKey(AZURITE_KEY), urls)
 
@@ -174,6 +191,7 @@ def _azurite(setting: str, proxy: str | None) -> AzureConnection:
 def _endpoint(setting: str, parts: Mapping[str, str], service: Service) -> str | None:
     url = parts.get(f"{service}endpoint")
     if url is None and "accountname" in parts:
+        _checked_account(setting, parts["accountname"])
         protocol = parts.get("defaultendpointsprotocol") or "https"
         suffix = parts.get("endpointsuffix") or _PUBLIC_CLOUD
         url = f"{protocol}://{parts['accountname']}.{service}.{suffix}"
@@ -181,14 +199,37 @@ def _endpoint(setting: str, parts: Mapping[str, str], service: Service) -> str |
 
 
 def _checked_url(what: str, url: str) -> str:
-    parsed = urlsplit(url)
-    if parsed.scheme not in ("http", "https") or not parsed.hostname or parsed.query:
+    if not _is_address(url):
         raise SettingsError(f"The {what} is no http:// or https:// address without a query: correct it.")
     return url.rstrip("/")
 
 
+def _is_address(url: str) -> bool:
+    if not _PRINTABLE.fullmatch(url):
+        return False
+    try:
+        parsed = urlsplit(url)
+        parsed.port  # noqa: B018 - checked when it is read
+    except ValueError:
+        return False
+    named = parsed.hostname is not None and _HOST.fullmatch(parsed.hostname) is not None
+    return parsed.scheme in ("http", "https") and named and "@" not in parsed.netloc and not parsed.query
+
+
+def _checked_account(setting: str, account: str | None) -> str | None:
+    if account is not None and not _ACCOUNT.fullmatch(account):
+        raise SettingsError(
+            f"The account name {account[:_SHOWN]!r} in {setting} is none: use the storage account's name alone."
+        )
+    return account
+
+
 def _secret(setting: str, parts: Mapping[str, str]) -> AccountKey | SharedAccessSignature:
     if signature := parts.get("sharedaccesssignature"):
+        if not _PRINTABLE.fullmatch(signature):
+            raise SettingsError(
+                f"The SharedAccessSignature in {setting} has characters that no signature has: copy it again."
+            )
         return SharedAccessSignature(signature.lstrip("?"))
     key = parts.get("accountkey")
     if not key:
@@ -209,7 +250,7 @@ def _from_section(setting: str, section: Mapping[str, str]) -> AzureConnection:
         for service in _SERVICES
         if f"{service}serviceuri" in section
     }
-    account = section.get("accountname")
+    account = _checked_account(f"{setting}__accountName", section.get("accountname"))
     if account is None and not urls:
         raise SettingsError(
             f"The settings {setting}__* name no storage account: set {setting}__accountName, or "

@@ -39,7 +39,7 @@ _TEXT_COLUMNS = ("input", "output", "custom_status", "failure", "reason", "paren
 
 def check_hub(hub: str) -> None:
     """Raise `SettingsError` unless `hub` can name tables, a container and queues (1 to 45 letters and digits)."""
-    if not _HUB.fullmatch(hub):
+    if not isinstance(hub, str) or not _HUB.fullmatch(hub):
         raise SettingsError(
             f"The task hub name {hub!r} can't be used: use 1 to 45 letters and digits, beginning with a letter "
             "(hubName in host.json)."

@@ -31,9 +31,19 @@ _INSERT = (
 _SELECT_ROW = f"SELECT {_quoted(_ROW_COLUMNS)} FROM instances WHERE hub = ? AND instance_id = ?"  # noqa: S608 - our names
 _SELECT_INSTANCES = f"SELECT {_quoted(_COLUMNS)} FROM instances WHERE "  # noqa: S608 - our own column names
 
+_tags = msgspec.json.Decoder(dict[str, str])
 _LAST_CHARACTER = "\U0010ffff"
 _BEFORE_SURROGATES = "\ud7ff"
 _AFTER_SURROGATES = "\ue000"
+
+
+HAS_TAGS = "has_tags"
+"""SQL function: whether tags, as JSON, hold others with the same values. SQLite's own functions end texts at a NUL."""
+
+
+def has_tags(tags: str, wanted: str) -> bool:
+    """See `HAS_TAGS`."""
+    return _tags.decode(wanted).items() <= _tags.decode(tags).items()
 
 
 def insert_row(connection: sqlite3.Connection, hub: str, row: Row, etag: str) -> bool:
@@ -115,9 +125,9 @@ def query_instances(
     for column, comparison, time in query.bounds:
         conditions.append(f"{column} {'>=' if comparison == 'ge' else '<='} ?")
         values.append(time_to_text(time))
-    for name, value in query.tags.items():
-        conditions.append("EXISTS (SELECT 1 FROM json_each(tags) WHERE key = ? AND value = ?)")
-        values += [name, value]
+    if query.tags:
+        conditions.append(f"{HAS_TAGS}(tags, ?)")
+        values.append(msgspec.json.encode(query.tags).decode())
     statement = f"{_SELECT_INSTANCES}{' AND '.join(conditions)} ORDER BY instance_id LIMIT ?"
     return [_to_instance(found) for found in connection.execute(statement, (*values, limit))]
 
@@ -142,7 +152,7 @@ def _to_instance(found: tuple[Any, ...]) -> Instance:
     for name in _TIMES:
         if values[name] is not None:
             values[name] = time_from_text(values[name])
-    values["tags"] = msgspec.json.decode(values["tags"], type=dict[str, str])
+    values["tags"] = _tags.decode(values["tags"])
     values["deleting"] = bool(values["deleting"])
     return Instance(**values)
 

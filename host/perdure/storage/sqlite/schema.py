@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from perdure.storage.protocol import StorageUnavailable
+from perdure.storage.sqlite.rows import HAS_TAGS, has_tags
 
 BUSY_SECONDS = 15.0
 """How long a write waits for another process's transaction."""
@@ -70,6 +71,7 @@ def _set_up(connection: sqlite3.Connection, path: Path | None) -> None:
     has_tables = _check_identity(connection, path)
     if path is not None:
         _enter_wal(connection, path)
+    connection.create_function(HAS_TAGS, 2, has_tags, deterministic=True)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA journal_size_limit = 67108864")
     if not has_tables:
