@@ -19,7 +19,7 @@ from tests.simulation.corpus import Ledger
 from tests.simulation.entity_corpus import LARGE
 from tests.simulation.entity_playing import EntityPlay
 
-FAULTS = Faults(crash=0.003, lost_answer=0.02, quiet_after=12_000)
+FAULTS = Faults(crash=0.003, lost_answer=0.02, refused=0.003, clocks_differ=2.0, quiet_after=12_000)
 LATER, LOCKED = EntityId("tally", "later"), EntityId("tally", "locked")
 PAUSES = [1, 20, 32, 62, 5]
 """Minutes: about as long as a stream goes on, as one is remembered, as an empty row stays."""

@@ -41,6 +41,7 @@ from tests.simulation.entity_corpus import (
     entity_registry_of,
 )
 from tests.simulation.observer import Observer
+from tests.simulation.playing import faults_of
 
 SETTINGS = EngineSettings(
     tail_turns=4, cached_sessions=6, anchor_budget=20, safety_net_delay=15, entity_batch=3, turn_bytes=2_000
@@ -65,8 +66,10 @@ class EntityPlay:
             lambda simulation: self.registry_of(simulation, self.ledger),
             workers=self.workers,
             settings=SETTINGS,
-            faults=faults,
+            faults=faults or faults_of(seed),
         )
+        self._deployed = seed % 4 != 2
+        """Whether workers that begin now have the new code."""
         self.observer = Observer(self.simulation.store, self.ledger)
         self.simulation.after_call.append(self.observer)
         self.simulation.after_call.append(self._notice_ends)
@@ -85,7 +88,7 @@ class EntityPlay:
 
     def registry_of(self, simulation: Simulation, ledger: Ledger) -> Registry:
         """Return the functions of a worker."""
-        return entity_registry_of(simulation, ledger)
+        return entity_registry_of(simulation, ledger, newer=self._deployed)
 
     def meddling(self) -> list[Coroutine[Any, Any, None]]:
         """Return what goes on while the orchestrations run."""
@@ -97,7 +100,7 @@ class EntityPlay:
     # ---- the clients -----------------------------------------------------------------------------------------------
 
     async def _clients(self) -> None:
-        tasks = [asyncio.create_task(each) for each in self.meddling()]
+        tasks = [asyncio.create_task(each) for each in (*self.meddling(), self._deploy())]
         await asyncio.gather(*(self._start(instance_id) for instance_id in self.starts))
         while self.simulation.loop.time() < self.limit and not await self._quiet():
             await asyncio.sleep(10)
@@ -106,6 +109,19 @@ class EntityPlay:
                 await task
             task.cancel()
         await self._check()
+
+    async def _deploy(self) -> None:
+        """Replace workers that run older code, in the middle of everything."""
+        simulation = self.simulation
+        await asyncio.sleep(simulation.random.uniform(10, 60))
+        if self._deployed:
+            return
+        self._deployed = True
+        for number in range(3):
+            simulation.add_worker(f"newer-{number}")
+            await asyncio.sleep(simulation.random.uniform(0, 10))
+        while await simulation.remove_worker(lambda life: not life.name.startswith("newer")):
+            await asyncio.sleep(simulation.random.uniform(0, 10))
 
     async def _start(self, instance_id: str) -> None:
         simulation = self.simulation
