@@ -107,6 +107,7 @@ class _DurableTask(_Section):
     cached_sessions: int | None = Field(default=None, ge=0, le=_LARGEST)
     invisibility: float | None = Field(default=None, ge=1, le=_WEEK)
     safety_net_delay: float | None = Field(default=None, ge=1, le=_WEEK)
+    recovery_delay: float | None = Field(default=None, ge=10, le=_WEEK)
     anchor_budget: float | None = Field(default=None, ge=0)
     short_timer: float | None = Field(default=None, ge=0, le=60)
     max_deliveries: int | None = Field(default=None, ge=1, le=_LARGEST)

@@ -33,9 +33,18 @@ LIMIT = 6_000.0
 class Play:
     """One seed's run."""
 
-    def __init__(self, seed: int, faults: Faults | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        faults: Faults | None = None,
+        *,
+        settings: EngineSettings = SETTINGS,
+        invisibility: float = 10.0,
+    ) -> None:
         self.ledger = Ledger()
-        self.simulation = Simulation(seed, self._registry, settings=SETTINGS, faults=faults or faults_of(seed))
+        self.simulation = Simulation(
+            seed, self._registry, settings=settings, faults=faults or faults_of(seed), invisibility=invisibility
+        )
         self._deployed = False
         """Whether workers that begin now have the new code."""
         self.observer = Observer(self.simulation.store, self.ledger)

@@ -32,6 +32,10 @@ class EngineSettings:
     """How long a received message stays hidden from other workers; renewed at half of it while work runs."""
     safety_net_delay: float = 30.0
     """When the start message of an instance that was started eagerly shows up, should its worker have died."""
+    recovery_delay: float | None = None
+    """When the work of a machine that was lost shows up again, if it takes long: a copy of its message, hidden for so
+    long, lies under it. None leaves it to the message, which the Functions host hides for ten minutes.
+    """
     anchor_budget: float = 60.0
     """How long one message may anchor a chain of activities in place; well under the Functions host's timeout."""
     short_timer: float = 3.0

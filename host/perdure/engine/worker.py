@@ -22,6 +22,7 @@ from perdure.engine.mail import Mail
 from perdure.engine.parking import Parking
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import Registry
+from perdure.engine.safety_net import SafetyNets
 from perdure.engine.services import Services
 from perdure.engine.session import Session
 from perdure.engine.sessions import Sessions
@@ -94,6 +95,7 @@ class Worker:
             )
         )
         self._work = WorkDesk(storage, self.settings, runner, dispatch)
+        self._nets = SafetyNets(storage, self.mail, self.settings)
         self._eager: set[asyncio.Task[None]] = set()
         self._stopped = False
 
@@ -111,7 +113,8 @@ class Worker:
         await self._patiently(self._handle_control(body, message_id, dequeue_count), dequeue_count)
 
     async def _handle_control(self, body: str, message_id: str, dequeue_count: int) -> None:
-        await self._offer(await self._control_message(body), Delivery(message_id, dequeue_count))
+        message = await self._control_message(body)
+        await self._nets.under(message, self._offer(message, Delivery(message_id, dequeue_count)))
 
     async def handle_work(self, body: str, dequeue_count: int = 1) -> None:
         """Process a work item; see `handle_control`."""
@@ -120,7 +123,8 @@ class Worker:
     async def _handle_work(self, body: str, dequeue_count: int) -> None:
         if self._stopped:
             raise WorkerStopped("this worker is shutting down")
-        await self._work.handle(await self._work_item(body), dequeue_count)
+        item = await self._work_item(body)
+        await self._nets.under(item, self._work.handle(item, dequeue_count))
 
     async def handle_poisoned_work(self, body: str, message_id: str = "", dequeue_count: int = 1) -> None:
         """A work item has used up its deliveries: its activities fail. One that can't be dealt with is parked.
