@@ -216,6 +216,25 @@ def rolling_newer(context: OrchestrationContext) -> Orchestrator:
     return total
 
 
+def pausing(context: OrchestrationContext) -> Orchestrator:
+    """Is suspended and resumed again and again."""
+    total = 0
+    for step in range(5):
+        total = yield context.call_activity("add", [total, step])
+        yield context.create_timer(timedelta(seconds=5))
+    return total
+
+
+def doomed(context: OrchestrationContext) -> Orchestrator:
+    """Waits for children that wait for ever, until somebody terminates it."""
+    yield context.task_all([context.call_sub_orchestrator("forlorn", None, f"forlorn-{n}") for n in range(2)])
+
+
+def forlorn(context: OrchestrationContext) -> Orchestrator:
+    yield context.call_activity("add", [1, 1])
+    yield context.wait_for_external_event("never")
+
+
 def mended(context: OrchestrationContext) -> Orchestrator:
     number = yield context.call_activity("add", [context.get_input(), 1])
     return (yield context.call_activity("fragile", number, retry_policy=RetryPolicy(timedelta(seconds=5), 2)))
@@ -237,6 +256,8 @@ STARTS: dict[str, tuple[str, Any, Any]] = {
     "noting": ("gathering", [], [0, 1, 2, 3, 4]),
     "announcing": ("announcing", 0, 4),
     "collecting": ("collecting", [], [0, 1, 2, 3, 4, 5]),
+    "later": ("chain", None, 15),
+    "pausing": ("pausing", None, 10),
     "rolling": ("rolling", None, 28),
     "patched": ("patched", 0, [True, True]),
     "mending": ("mending", None, [8, "done"]),
@@ -246,7 +267,7 @@ STARTS: dict[str, tuple[str, Any, Any]] = {
 ORCHESTRATORS = [
     chain, fan, timers, race, parent, eternal, counting, spinning, buffered, retried, large, echo, waiting,
     announcing, note, gathering, collecting, mending, mended,
-    patched,
+    patched, pausing, doomed, forlorn,
 ]  # fmt: skip
 
 

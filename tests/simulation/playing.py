@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 from perdure.core.data import payload_of
-from perdure.core.messages import RaiseEvent, Rewind, Start
-from perdure.core.outbox import start_message_id
+from perdure.core.messages import RaiseEvent, Resume, Rewind, Suspend, Terminate
 from perdure.core.status import ENDED
 from perdure.engine.deleting import delete_instance
 from perdure.engine.registry import Registry
@@ -64,7 +64,8 @@ class Play:
         await self._raise("racing", "go", "v", "e0")
         await asyncio.gather(*(self._raise("buffered", "n", number, f"n{number}") for number in range(4)))
         await asyncio.gather(*(self._raise("collecting", "item", number, f"i{number}") for number in range(6)))
-        tasks = [asyncio.create_task(each) for each in (self._mend("mending"), self._scale(), self._deploy())]
+        meddling = (self._mend("mending"), self._pause("pausing"), self._doom("doomed"), self._scale(), self._deploy())
+        tasks = [asyncio.create_task(each) for each in meddling]
         while simulation.loop.time() < LIMIT and not await self._quiet():
             await asyncio.sleep(10)
         for task in tasks:
@@ -99,18 +100,19 @@ class Play:
 
     async def _start(self, instance_id: str) -> None:
         simulation = self.simulation
-        name, value, _ = STARTS[instance_id]
+        name, value, _ = STARTS.get(instance_id, (instance_id, None, None))
         execution_id = f"{simulation.random.getrandbits(128):032x}"
         await asyncio.sleep(simulation.random.uniform(0, 30))
+        begins = simulation.clock.now() + timedelta(seconds=100) if instance_id == "later" else None
 
         async def serve(worker: Worker) -> None:
-            row = worker.starting.row(instance_id, name, execution_id=execution_id, input_=json.dumps(value))
-            if await worker.starting.insert(row):
+            row = worker.starting.row(
+                instance_id, name, execution_id=execution_id, input_=json.dumps(value), start_at=begins
+            )
+            if await worker.starting.insert(row) is None:
                 await worker.start(row)
             else:
-                await worker.mail.send(
-                    Start(to=instance_id, id=start_message_id(execution_id), execution_id=execution_id)
-                )
+                await worker.dispatch.start(row)
 
         await simulation.request(serve)
 
@@ -139,9 +141,29 @@ class Play:
             elif instance.status == "Running":
                 await self._raise(instance_id, "done", "done", f"d{number}")
 
+    async def _pause(self, instance_id: str) -> None:
+        """Suspend and resume an instance until it ends."""
+        simulation = self.simulation
+        for number in range(1_000):
+            kind = Suspend if number % 2 == 0 and number < 10 else Resume
+            message = kind(to=instance_id, id=f"p{number}", reason="so")
+            await asyncio.sleep(simulation.random.uniform(0, 15))
+            if simulation.store.hubs["simulated"].rows[instance_id].instance.status in ENDED:
+                return
+            await simulation.request(lambda worker, message=message: worker.mail.send(message))
+
+    async def _doom(self, instance_id: str) -> None:
+        """Start an instance, and terminate it with its children."""
+        simulation = self.simulation
+        await self._start(instance_id)
+        await asyncio.sleep(simulation.random.uniform(0, 60))
+        message = Terminate(to=instance_id, id="doom", reason="enough")
+        await simulation.request(lambda worker: worker.mail.send(message))
+
     async def _quiet(self) -> bool:
         rows = self.simulation.store.hubs["simulated"].rows
         ended = all(rows[instance_id].instance.status in ENDED for instance_id in STARTS)
+        ended = ended and "doomed" in rows and rows["doomed"].instance.status in ENDED
         ended = ended and rows["mending"].instance.status != "Failed"
         return ended and not any(self.simulation.store.queues.values())
 
@@ -156,6 +178,9 @@ class Play:
             got = json.loads(output) if output else None
             if row.instance.status != "Completed" or got != expected:
                 self.wrong.append(f"{instance_id}: {row.instance.status} with {got}, not {expected}")
+        for row in self.simulation.store.hubs["simulated"].rows.values():
+            if row.instance.name in ("doomed", "forlorn") and row.instance.status != "Terminated":
+                self.wrong.append(f"{row.instance.instance_id} is {row.instance.status}: {row.instance.output}")
         for queue, messages in self.simulation.store.queues.items():
             self.wrong += [f"left in {queue}: {message.body[:200]}" for message in messages.values()]
         await self._purge()
