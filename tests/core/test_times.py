@@ -17,9 +17,9 @@ def test_a_naive_time_means_utc():
 @pytest.mark.parametrize("hours", [14, -14])
 def test_a_time_that_utc_does_not_reach(hours):
     zone = timezone(timedelta(hours=hours))
-    edge = datetime.min if hours > 0 else datetime.max
+    edge = datetime(1, 1, 1, tzinfo=zone) if hours > 0 else datetime(9999, 12, 31, 23, tzinfo=zone)
     with pytest.raises(ValueError, match="out of range"):
-        instant(edge.replace(tzinfo=zone), "when")
+        instant(edge, "when")
 
 
 def test_what_is_no_time():
