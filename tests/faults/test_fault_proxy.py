@@ -11,7 +11,7 @@ from tests.hosts.conftest import Deployment
 
 pytestmark = [pytest.mark.azurite, pytest.mark.timeout(240 + 3 * SECONDS)]
 
-ROUNDS = 3 if SECONDS < 60 else 20
+ROUNDS = 2 if SECONDS < 60 else 20
 
 
 def test_hosts_behind_a_bad_network_lose_and_repeat_nothing(kept_azurite, app_folder):
