@@ -41,6 +41,10 @@ class DataError(PerdureError):
     """A value can't be written as JSON, or stored JSON can't be read back."""
 
 
+class StoredDataError(DataError):
+    """What is stored of an instance can't be read: it is damaged, or a newer version of Perdure has written it."""
+
+
 class UnknownOperationError(PerdureError):
     """An entity has no operation of this name."""
 

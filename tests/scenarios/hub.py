@@ -11,6 +11,7 @@ from typing import Any, cast
 from perdure.core.messages import RaiseEvent, Resume, Rewind, Start, Suspend, Terminate
 from perdure.core.outbox import start_message_id
 from perdure.core.status import ENDED
+from perdure.engine.hub import poison_queue
 from perdure.engine.registry import Registry
 from perdure.engine.settings import EngineSettings
 from perdure.engine.worker import Worker
@@ -50,6 +51,19 @@ class RunningWorker:
         self._pumps = [QueuePump(storage, queue, self._control, PUMP) for queue in self.engine.queues.control]
         self._pumps.append(QueuePump(storage, self.engine.queues.work, self._work, PUMP))
         self._tasks = [asyncio.create_task(pump.run()) for pump in self._pumps]
+        self._storage = storage
+
+    async def serve_poison(self) -> None:
+        """Serve the queues to which messages are moved after their last delivery, too."""
+        for queues, handle in (
+            (self.engine.queues.control, self.engine.handle_poisoned_control),
+            ([self.engine.queues.work], self.engine.handle_poisoned_work),
+        ):
+            for queue in map(poison_queue, queues):
+                await self._storage.create_queue(queue)
+                pump = QueuePump(self._storage, queue, _poisoned(handle), PUMP)
+                self._pumps.append(pump)
+                self._tasks.append(asyncio.create_task(pump.run()))
 
     async def _control(self, message: QueueMessage) -> None:
         await _invoked(self.engine.handle_control(message.body, message.message_id, message.dequeue_count))
@@ -64,6 +78,13 @@ class RunningWorker:
         for pump in self._pumps:
             await pump.drain(5)
         await asyncio.gather(*self._tasks)
+
+
+def _poisoned(handle: Callable[[str, str, int], Awaitable[None]]) -> Callable[[QueueMessage], Awaitable[None]]:
+    async def deliver(message: QueueMessage) -> None:
+        await _invoked(handle(message.body, message.message_id, message.dequeue_count))
+
+    return deliver
 
 
 async def _invoked(work: Awaitable[None]) -> None:

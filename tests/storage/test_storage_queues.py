@@ -58,6 +58,26 @@ async def test_a_delayed_message_comes_later(provider, storage, queue):
     assert await storage.receive(queue, count=32, invisibility=30) == []
 
 
+async def test_looking_at_messages_is_no_delivery(provider, storage, queue):
+    await storage.send(queue, "first")
+    await storage.send(queue, "hidden", delay=3600)
+    message = await provider.receive_one(storage, queue)
+    assert await storage.peek(queue, count=32) == []
+    await storage.extend(queue, message.message_id, message.receipt, invisibility=0)
+    for _ in range(2):
+        (seen,) = await storage.peek(queue, count=32)
+        assert (seen.body, seen.dequeue_count, seen.receipt) == ("first", 1, "")
+    again = await provider.receive_one(storage, queue)
+    assert (again.message_id, again.dequeue_count) == (seen.message_id, 2)
+    assert await storage.peek(queue, count=1) == []
+
+
+async def test_no_more_than_a_batch_can_be_looked_at(storage, queue):
+    for count in (0, 33):
+        with pytest.raises(ValueError, match="1 to 32"):
+            await storage.peek(queue, count=count)
+
+
 async def test_a_message_can_wait_for_seven_days(storage, queue):
     await storage.send(queue, "much later", delay=7 * 24 * 3600)
 
@@ -189,6 +209,7 @@ async def test_a_queue_is_deleted_with_its_messages(storage, queue):
     for call in (
         storage.send(queue, "x"),
         storage.receive(queue, count=1, invisibility=30),
+        storage.peek(queue, count=1),
         storage.queue_length(queue),
     ):
         with pytest.raises(QueueMissing, match=queue):

@@ -11,9 +11,10 @@ from perdure.errors import (
     InstanceNotEndedError,
     InstanceNotFoundError,
     PoisonMessageNotFoundError,
+    StoredDataError,
     UnknownFunctionError,
 )
-from perdure.storage.protocol import StorageUnavailable
+from perdure.storage.protocol import PayloadMissing, StorageUnavailable
 from perdure_functions.client import DurableOrchestrationClient, json_response
 from perdure_functions.http_api import entity_handlers, handlers, poison_handlers
 from perdure_functions.http_api.handlers import Handler, complaint
@@ -31,6 +32,8 @@ _CODES: dict[type[Exception], int] = {
     InstanceExistsError: 409,
     InstanceNotEndedError: 409,
     UnknownFunctionError: 400,
+    StoredDataError: 500,
+    PayloadMissing: 500,
     DataError: 400,
     ValueError: 400,
     StorageUnavailable: 503,

@@ -79,14 +79,14 @@ def with_values(events: Sequence[HistoryEvent], texts: Mapping[str, str]) -> lis
 
     Args:
         events: what `history_events` returned.
-        texts: JSON text by payload id, for the data that are references.
+        texts: JSON text by payload id, for the data that are references; what is not there is shown as None.
     """
     return [{key: _value(item, texts) if key in _DATA else item for key, item in event.items()} for event in events]
 
 
 def _value(datum: str | None, texts: Mapping[str, str]) -> Any:
     payload_id = payload_of(datum)
-    return from_json(datum if payload_id is None else texts[payload_id])
+    return from_json(datum if payload_id is None else texts.get(payload_id))
 
 
 class _View:

@@ -35,66 +35,72 @@ class StatusReader:
         return None if instance is None or instance.deleting else instance
 
     async def status(self, instance: Instance, *, show_input: bool) -> DurableOrchestrationStatus:
-        """Describe an instance; should a payload be gone, read the instance anew: it has moved on, or been purged."""
+        """Describe an instance; should a payload be gone, read the instance anew: it has moved on, or been purged. If
+        it has not, the payload has vanished: the status says so.
+        """
         while True:
-            try:
-                texts = await self._fetch(instance.instance_id, _data_of(instance, show_input=show_input))
-            except PayloadMissing:
+            texts, gone = await self._fetch(instance.instance_id, _data_of(instance, show_input=show_input))
+            if gone:
                 newer = await self.find(instance.instance_id)
                 if newer is None:
                     return DurableOrchestrationStatus()
-                if newer.commit == instance.commit:
-                    raise
-                instance = newer
-            else:
-                return _described(instance, texts, show_input=show_input)
+                if newer.commit != instance.commit:
+                    instance = newer
+                    continue
+            return _described(instance, texts, gone, show_input=show_input)
 
     async def status_with_history(
         self, instance_id: str, *, show_results: bool, show_input: bool
     ) -> DurableOrchestrationStatus:
-        """Describe an instance with the history of its present generation; a falsy status if it does not exist."""
+        """Describe an instance with the history of its present generation; a falsy status if it does not exist.
+
+        Raises:
+            StoredDataError: the history can't be read.
+            PayloadMissing: a part of it has vanished.
+        """
         commit: str | None = None
         while True:
             journal = Journal(self._storage, instance_id, self._settings)
-            try:
-                await journal.load()
-                if journal.row is None:
-                    return DurableOrchestrationStatus()
-                instance = journal.instance
-                events = history_events(
-                    instance, journal.state.turns, show_inputs=show_input, show_results=show_results
-                )
-                data = [*data_in(events), *_data_of(instance, show_input=show_input)]
-                texts = await self._fetch(instance_id, data)
-            except PayloadMissing:
-                newer = await self.find(instance_id)
-                if newer is not None and newer.commit == commit:
-                    raise
-                commit = None if newer is None else newer.commit
+            await journal.load()
+            if journal.row is None:
+                return DurableOrchestrationStatus()
+            instance = journal.instance
+            events = history_events(instance, journal.state.turns, show_inputs=show_input, show_results=show_results)
+            data = [*data_in(events), *_data_of(instance, show_input=show_input)]
+            texts, gone = await self._fetch(instance_id, data)
+            if gone and instance.commit != commit:
+                commit = instance.commit
                 continue
-            status = _described(instance, texts, show_input=show_input)
+            status = _described(instance, texts, gone, show_input=show_input)
             status.history = with_values(events, texts)
             return status
 
-    async def _fetch(self, instance_id: str, data: Sequence[str | None]) -> dict[str, str]:
-        """Return the texts of the payloads that `data` refer to, by payload id."""
+    async def _fetch(self, instance_id: str, data: Sequence[str | None]) -> tuple[dict[str, str], list[str]]:
+        """Return the texts of the payloads that `data` refer to, by payload id, and the ids of those that are gone."""
         ids = list(dict.fromkeys(payload_id for datum in data if (payload_id := payload_of(datum)) is not None))
 
-        async def fetch(payload_id: str) -> str:
+        async def fetch(payload_id: str) -> str | None:
             async with self._fetches:
-                return (await self._storage.get_payload(instance_id, payload_id)).decode()
+                try:
+                    return (await self._storage.get_payload(instance_id, payload_id)).decode()
+                except PayloadMissing:
+                    return None
 
-        return dict(zip(ids, await asyncio.gather(*map(fetch, ids)), strict=True))
+        found = dict(zip(ids, await asyncio.gather(*map(fetch, ids)), strict=True))
+        texts = {payload_id: text for payload_id, text in found.items() if text is not None}
+        return texts, [payload_id for payload_id in ids if payload_id not in texts]
 
 
 def _data_of(instance: Instance, *, show_input: bool) -> list[str | None]:
     return [instance.output, instance.custom_status, *([instance.input] if show_input else [])]
 
 
-def _described(instance: Instance, texts: Mapping[str, str], *, show_input: bool) -> DurableOrchestrationStatus:
+def _described(
+    instance: Instance, texts: Mapping[str, str], gone: Sequence[str], *, show_input: bool
+) -> DurableOrchestrationStatus:
     def value(datum: str | None) -> Any:
         payload_id = payload_of(datum)
-        return from_json(datum if payload_id is None else texts[payload_id])
+        return from_json(datum if payload_id is None else texts.get(payload_id))
 
     return DurableOrchestrationStatus(
         name=instance.name,
@@ -105,7 +111,18 @@ def _described(instance: Instance, texts: Mapping[str, str], *, show_input: bool
         output=value(instance.output),
         runtimeStatus=instance.status,
         customStatus=value(instance.custom_status),
-        reason=instance.reason,
+        reason=_reason(instance, gone),
         tags=instance.tags,
         failure=None if instance.failure is None else _failures.decode(instance.failure),
     )
+
+
+def _reason(instance: Instance, gone: Sequence[str]) -> str | None:
+    """Return the instance's reason, and what has vanished of what the status shows."""
+    shown = {"input": instance.input, "output": instance.output, "custom status": instance.custom_status}
+    lines = [
+        f"its {what} is gone: payload '{payload_of(datum)}' does not exist"
+        for what, datum in shown.items()
+        if payload_of(datum) in gone
+    ]
+    return "\n".join([*([instance.reason] if instance.reason else []), *lines]) or None

@@ -12,7 +12,7 @@ from perdure.core.history import EventRaised, Turn
 from perdure.core.messages import ControlMessage, Overflow, WorkItem
 from perdure.core.state import Parent
 from perdure.core.streams import Flow
-from perdure.errors import DataError
+from perdure.errors import DataError, StoredDataError
 
 Message = ControlMessage | WorkItem | Overflow
 
@@ -43,11 +43,11 @@ def encode_turns(turns: Sequence[Turn]) -> bytes:
 
 
 def decode_turns(data: bytes) -> list[Turn]:
-    """Read what `encode_turns` wrote. Raises DataError if it is damaged."""
+    """Read what `encode_turns` wrote. Raises StoredDataError if it is damaged."""
     try:
         return _turns.decode(_unpacked(data))
     except (msgspec.MsgspecError, zlib.error, ValueError) as error:
-        raise DataError(f"a piece of history can't be read: {error}") from error
+        raise StoredDataError(f"a piece of history can't be read: {error}") from error
 
 
 def encode_head(head: Head) -> bytes:
@@ -56,11 +56,11 @@ def encode_head(head: Head) -> bytes:
 
 
 def decode_head(data: bytes) -> Head:
-    """Read what `encode_head` wrote. Raises DataError if it is damaged."""
+    """Read what `encode_head` wrote. Raises StoredDataError if it is damaged."""
     try:
         return _head.decode(_unpacked(data)) if data else Head()
     except (msgspec.MsgspecError, zlib.error, ValueError) as error:
-        raise DataError(f"the head of a row can't be read: {error}") from error
+        raise StoredDataError(f"the head of a row can't be read: {error}") from error
 
 
 def head_in_segment(name: str) -> bytes:
@@ -79,11 +79,11 @@ def encode_record(record: Record) -> bytes:
 
 
 def decode_record(data: bytes) -> Record:
-    """Read what `encode_record` wrote. Raises DataError if it is damaged."""
+    """Read what `encode_record` wrote. Raises StoredDataError if it is damaged."""
     try:
         return _record.decode(_unpacked(data))
     except (msgspec.MsgspecError, zlib.error, ValueError) as error:
-        raise DataError(f"the record of an entity can't be read: {error}") from error
+        raise StoredDataError(f"the record of an entity can't be read: {error}") from error
 
 
 def encode_message(message: Message) -> str:

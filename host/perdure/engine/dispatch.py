@@ -6,6 +6,7 @@ their turn is known, and all that it sends and is not finished is sent again.
 
 from __future__ import annotations
 
+import logging
 from typing import assert_never
 
 from perdure.core.failure import Failure
@@ -29,8 +30,11 @@ from perdure.engine.mail import Mail
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.settings import EngineSettings
 from perdure.engine.starting import InstanceIdTaken, Starting
-from perdure.storage.protocol import Storage
+from perdure.errors import StoredDataError
+from perdure.storage.protocol import PayloadMissing, Storage
 from perdure.storage.rows import Instance, Row
+
+_log = logging.getLogger("perdure.dispatch")
 
 
 class Dispatch:
@@ -185,7 +189,11 @@ class Dispatch:
         if instance.parent_id is None and not recent:
             return True
         journal = Journal(self._storage, instance.instance_id, self._settings)
-        await journal.load()
+        try:
+            await journal.load()
+        except (StoredDataError, PayloadMissing) as error:
+            _log.warning("what instance '%s' has left unsaid is lost with it: %s", instance.instance_id, error)
+            return True
         if journal.row is None or journal.row.etag != ended.etag:
             return True  # it has changed: the write that this prepares will fail
         for turn in journal.state.unsettled():

@@ -29,6 +29,7 @@ from perdure.core.status import ENDED, OrchestrationRuntimeStatus
 from perdure.core.streams import Flow
 from perdure.engine.delivery import ticket
 from perdure.engine.settings import EngineSettings
+from perdure.errors import StoredDataError
 from perdure.storage.protocol import PayloadMissing, Storage
 from perdure.storage.rows import Instance, Row, RowUpdate
 
@@ -92,7 +93,7 @@ class Journal:
 
         Raises:
             PayloadMissing: a segment that the row names does not exist.
-            DataError: the row or a segment can't be read.
+            StoredDataError: the row or a segment can't be read.
         """
         drawn = ticket()
         row = await self._storage.read(self.instance_id)
@@ -105,6 +106,8 @@ class Journal:
                 row = await self._storage.read(self.instance_id)
                 if row is not None and row.etag == before:
                     raise
+            except StoredDataError as error:
+                raise StoredDataError(f"instance '{self.instance_id}': {error}") from error
             else:
                 self.fresh_at = drawn
                 return

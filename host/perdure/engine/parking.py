@@ -122,13 +122,16 @@ class Parking:
         return parked
 
     async def sweep(self, at: datetime) -> None:
-        """Park what the host has left in the queues for poison messages: it hands none of them out once it has done so
-        a few times, whatever came of it.
+        """Park what the host has left in the queues for poison messages: it hands none of them out any more that it has
+        handed out a few times, whatever came of that.
 
-        Others that are found there are given back; should this process die first they show up again by themselves.
+        Others that have to be taken out of a queue to get at these are given back; should this process die first they
+        show up again by themselves.
         """
-        for queue in [*self._queues.control, self._queues.work]:
+        for queue in self._queues.all:
             poison = poison_queue(queue)
+            if not await self._has_left(poison):
+                continue
             others: list[QueueMessage] = []
             for message in await self._visible(poison):
                 if message.dequeue_count <= self._settings.max_deliveries:
@@ -140,13 +143,17 @@ class Parking:
             for message in others:
                 await self._storage.extend(poison, message.message_id, message.receipt, invisibility=0)
 
+    async def _has_left(self, queue: str) -> bool:
+        try:
+            seen = await self._storage.peek(queue, count=_SWEEP_BATCH)
+        except QueueMissing:
+            return False  # none has ever been poisonous
+        return any(message.dequeue_count >= self._settings.max_deliveries for message in seen)
+
     async def _visible(self, queue: str) -> list[QueueMessage]:
         found: list[QueueMessage] = []
-        try:
-            while some := await self._storage.receive(queue, count=_SWEEP_BATCH, invisibility=_SWEEP_INVISIBILITY):
-                found += some
-        except QueueMissing:
-            return []  # no message of it has ever been poisonous
+        while some := await self._storage.receive(queue, count=_SWEEP_BATCH, invisibility=_SWEEP_INVISIBILITY):
+            found += some
         return found
 
     async def _described(self, body: str) -> tuple[str, str | None]:

@@ -7,10 +7,11 @@ import logging
 from collections.abc import Awaitable
 
 from perdure.core.entity_id import is_entity_id
-from perdure.core.messages import ControlMessage, Overflow, Start, WorkItem
+from perdure.core.messages import ControlMessage, Overflow, Start, Terminate, WorkItem
 from perdure.core.outbox import start_message_id
 from perdure.engine.activities import ActivityRunner
 from perdure.engine.clock import Clock, NewId, SystemClock, new_id
+from perdure.engine.damage import terminate_unread
 from perdure.engine.delivery import Delivery, Inbound, WorkerStopped, ticket
 from perdure.engine.dispatch import Dispatch
 from perdure.engine.entities.journal import EntityJournal
@@ -153,7 +154,7 @@ class Worker:
         await self._patiently(self._give_up_control(body, message_id, dequeue_count), dequeue_count)
 
     async def _give_up_control(self, body: str, message_id: str, dequeue_count: int) -> None:
-        reason = self._worn_out
+        reason, message = self._worn_out, None
         if dequeue_count < self.settings.max_deliveries:  # the host delivers it no more after that
             try:
                 message = await self._control_message(body)
@@ -161,8 +162,15 @@ class Worker:
                     await self._offer(message, Delivery(message_id), poisoned=True)
                     return
             except (DataError, PayloadMissing) as error:
+                if message is not None and await self._terminated_unread(message):
+                    return
                 reason = str(error)
         await self.parking.park(body, message_id, self.queues.control[0], reason, self.clock.now())
+
+    async def _terminated_unread(self, message: ControlMessage) -> bool:
+        if not isinstance(message, Terminate) or is_entity_id(message.to):
+            return False
+        return await terminate_unread(self.storage, self.dispatch, self.clock, message)
 
     @property
     def _worn_out(self) -> str:

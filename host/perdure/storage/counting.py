@@ -110,6 +110,10 @@ class CountingStorage:
         self.counts["delete_message"] += 1
         return await self._inner.delete_message(queue, message_id, receipt)
 
+    async def peek(self, queue: str, *, count: int) -> list[QueueMessage]:
+        self.counts["peek"] += 1
+        return await self._inner.peek(queue, count=count)
+
     async def queue_length(self, queue: str) -> int:
         self.counts["queue_length"] += 1
         return await self._inner.queue_length(queue)

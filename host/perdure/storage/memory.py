@@ -189,9 +189,8 @@ class MemoryStorage:
     async def receive(self, queue: str, *, count: int, invisibility: float) -> list[QueueMessage]:
         check_receive(count, invisibility)
         now = self._clock()
-        visible = [(m.visible_at, m.number, key, m) for key, m in self._messages(queue).items() if m.visible_at <= now]
         received = []
-        for _, _, message_id, message in sorted(visible, key=lambda entry: entry[:2])[:count]:
+        for message_id, message in self._visible(queue, count):
             message.visible_at = now + invisibility
             message.receipt = self._new_receipt()
             message.dequeue_count += 1
@@ -223,6 +222,13 @@ class MemoryStorage:
         del messages[message_id]
         return True
 
+    async def peek(self, queue: str, *, count: int) -> list[QueueMessage]:
+        check_receive(count, 0)
+        return [
+            QueueMessage(message_id=message_id, receipt="", body=message.body, dequeue_count=message.dequeue_count)
+            for message_id, message in self._visible(queue, count)
+        ]
+
     async def queue_length(self, queue: str) -> int:
         return len(self._messages(queue))
 
@@ -237,6 +243,11 @@ class MemoryStorage:
                 if left <= 0 or until_due <= 0:
                     return
                 await waiter.wait(min(left, until_due))
+
+    def _visible(self, queue: str, count: int) -> list[tuple[str, _Message]]:
+        now = self._clock()
+        visible = [each for each in self._messages(queue).items() if each[1].visible_at <= now]
+        return sorted(visible, key=lambda each: (each[1].visible_at, each[1].number))[:count]
 
     def _put_row(self, row: Row) -> str:
         stored = _copy_row(row)

@@ -99,7 +99,7 @@ class Payloads(Protocol):
 class Queues(Protocol):
     """Queues by their full name: `[a-z0-9]([a-z0-9-]*[a-z0-9])?`, 3 to 63 characters (Azure's rule).
 
-    Where a queue is named that does not exist, `send`, `receive` and `queue_length` raise `QueueMissing`.
+    Where a queue is named that does not exist, `send`, `receive`, `peek` and `queue_length` raise `QueueMissing`.
     """
 
     max_message_bytes: int
@@ -129,6 +129,9 @@ class Queues(Protocol):
 
     async def delete_message(self, queue: str, message_id: str, receipt: str) -> bool:
         """Delete the message; False if the receipt is stale or the message gone. Never raises for those."""
+
+    async def peek(self, queue: str, *, count: int) -> list[QueueMessage]:
+        """Return up to `count` (1 to 32) visible messages as they are, without a receipt: this is no delivery."""
 
     async def queue_length(self, queue: str) -> int:
         """Number of messages in the queue, visible or not (exact on SQLite, approximate on Azure)."""

@@ -18,6 +18,7 @@ from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.engine.deleting import finish_deletion
 from perdure.engine.delivery import ticket
 from perdure.engine.settings import EngineSettings
+from perdure.errors import StoredDataError
 from perdure.storage.protocol import PayloadMissing, Storage
 from perdure.storage.rows import Instance, Row
 
@@ -61,7 +62,7 @@ class EntityJournal:
 
         Raises:
             PayloadMissing: a segment that the row names does not exist.
-            DataError: the row can't be read.
+            StoredDataError: the row can't be read.
         """
         while True:
             drawn = ticket()
@@ -76,6 +77,8 @@ class EntityJournal:
                 if not await self._has_changed(row):
                     raise
                 continue
+            except StoredDataError as error:
+                raise StoredDataError(f"entity '{self._instance_id}': {error}") from error
             self.row, self._encoded, self.committed, self.fresh_at = row, encoded, committed, drawn
             return
 

@@ -135,6 +135,23 @@ class AccountQueues:
                 raise
         return True
 
+    async def peek(self, queue: str, *, count: int) -> list[QueueMessage]:
+        check_receive(count, 0)
+        with translated(self._account, "queue"):
+            try:
+                found = await self._client(queue).peek_messages(max_messages=count)
+            except ResourceNotFoundError as error:
+                raise QueueMissing(queue) from error
+        return [
+            QueueMessage(
+                message_id=message.id,
+                receipt="",
+                body=self._decoded(message.content or ""),
+                dequeue_count=message.dequeue_count or 0,
+            )
+            for message in found
+        ]
+
     async def queue_length(self, queue: str) -> int:
         with translated(self._account, "queue"):
             try:

@@ -118,6 +118,19 @@ class SqliteQueues:
 
         return await self._database.write(work)
 
+    async def peek(self, queue: str, *, count: int) -> list[QueueMessage]:
+        check_receive(count, 0)
+
+        def work(connection: sqlite3.Connection) -> list[QueueMessage]:
+            _require(connection, queue)
+            found = connection.execute(_VISIBLE, (queue, self._clock(), count)).fetchall()
+            return [
+                QueueMessage(message_id=message_id, receipt="", body=body, dequeue_count=count_so_far)
+                for _, message_id, body, count_so_far in found
+            ]
+
+        return await self._database.read(work)
+
     async def queue_length(self, queue: str) -> int:
         def work(connection: sqlite3.Connection) -> int:
             _require(connection, queue)
