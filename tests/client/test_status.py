@@ -296,8 +296,13 @@ async def test_replaced_while_it_is_read(hub, client, ended, show_history):
 async def test_a_payload_deleted_by_hand(hub, client, ended, show_history):
     (payload,) = await hub.storage.list_payloads("one")
     await hub.storage.delete_payloads("one", [payload])
-    with pytest.raises(PayloadMissing):
-        await client.get_status("one", show_history, show_history)
+    status = await client.get_status("one", show_history, show_history)
+    assert (status.runtime_status, status.output) == ("Completed", None)
+    assert status.reason == f"its output is gone: payload '{payload}' does not exist"
+    (listed,) = await client.get_status_all()
+    assert listed.reason == status.reason
+    with pytest.raises(PayloadMissing, match=f"its output is gone: payload '{payload}'"):
+        await client.wait_for_completion("one")
 
 
 # ---- many --------------------------------------------------------------------------------------------------------

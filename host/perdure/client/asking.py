@@ -138,6 +138,7 @@ class Asks(HubClient):
         Raises:
             InstanceNotFoundError: there is no such instance.
             TimeoutError: it has not ended in time.
+            PayloadMissing: its input or output was stored apart, and has vanished.
             ValueError: the timeout is NaN.
         """
         return await self._wait(instance_id, timeout, lambda instance: instance.status in ENDED, show_input=show_input)
@@ -171,7 +172,7 @@ class Asks(HubClient):
         while True:
             instance = await self._existing(instance_id)
             if there(instance):
-                status = await self._reader.status(instance, show_input=show_input)
+                status = await self._reader.status(instance, show_input=show_input, complete=True)
                 if status:
                     return status
                 continue  # purged at this very moment

@@ -34,9 +34,16 @@ class StatusReader:
         instance = await self._storage.read_instance(instance_id)
         return None if instance is None or instance.deleting else instance
 
-    async def status(self, instance: Instance, *, show_input: bool) -> DurableOrchestrationStatus:
+    async def status(
+        self, instance: Instance, *, show_input: bool, complete: bool = False
+    ) -> DurableOrchestrationStatus:
         """Describe an instance; should a payload be gone, read the instance anew: it has moved on, or been purged. If
         it has not, the payload has vanished: the status says so.
+
+        Args:
+            instance: its columns.
+            show_input: include its input.
+            complete: raise PayloadMissing instead if a payload has vanished.
         """
         while True:
             texts, gone = await self._fetch(instance.instance_id, _data_of(instance, show_input=show_input))
@@ -47,6 +54,8 @@ class StatusReader:
                 if newer.commit != instance.commit:
                     instance = newer
                     continue
+                if complete:
+                    raise PayloadMissing(_reason(instance, gone))
             return _described(instance, texts, gone, show_input=show_input)
 
     async def status_with_history(
