@@ -15,7 +15,7 @@ PYTHON ?= $(shell for version in 3.13 3.12 3.11; do \
 		if "$$candidate" -c 'import sys, venv, sqlite3' >/dev/null 2>&1; then echo "$$candidate"; exit; fi; done; done; \
 	echo python3)
 
-.PHONY: start start-azurite test coverage lint format simulate faults audit clean
+.PHONY: start start-azurite test coverage lint format simulate faults audit limits clean
 
 start: $(VENV)/app.stamp  ## run the sample app on the embedded store
 	$(BIN)/perdure start --storage embedded --port $(PORT)
@@ -51,6 +51,9 @@ audit: $(VENV)/dev.stamp  ## check the dependencies against public advisories; n
 faults: $(VENV)/dev.stamp node_modules/azurite.stamp  ## kill hosts and the store for longer than the test suite does
 	PERDURE_FAULT_SECONDS=$(SECONDS_OF_FAULTS) PERDURE_FAULT_SEED=$(SEED) \
 		$(BIN)/python -m pytest tests/faults -q -rP $(ARGS)
+
+limits: $(VENV)/dev.stamp node_modules/azurite.stamp  ## docs/limits.md in full, on both stores: about half an hour
+	PERDURE_LIMITS=full $(BIN)/python -m pytest tests/limits -q -s --timeout 0 $(ARGS)
 
 clean:
 	rm -rf $(VENV) node_modules build dist .perdure .pytest_cache .mypy_cache .ruff_cache

@@ -12,6 +12,7 @@ from azure.functions.decorators.http import HttpTrigger
 
 from perdure.core.entities.performing import EntityDefinition
 from perdure.core.http_calls import HTTP_ACTIVITY
+from perdure.core.naming import check_text
 from perdure.engine.registry import Registry
 from perdure_functions.client_binding import ClientBinding, RuntimeSlot, with_client
 from perdure_functions.durable_function import (
@@ -21,6 +22,7 @@ from perdure_functions.durable_function import (
     EntityFunction,
     OrchestratorFunction,
     check_activity,
+    check_callable,
     check_entity,
     check_orchestrator,
     no_client_for,
@@ -58,13 +60,14 @@ class DurableDecorators(DecoratorApi):
         """
 
         def decorator(function: Callable[P, R]) -> OrchestratorFunction[P, R]:
-            plain, name = self._taken_back(function)
+            plain, name = self._taken_back(function, OrchestratorFunction.kind)
             plain = getattr(plain, "orchestrator_function", plain)
             check_orchestrator(plain, context_name)
             if hasattr(plain, "client_function"):
                 raise TypeError(no_client_for(name))
+            its_name = name if orchestration is None else orchestration
             made: OrchestratorFunction[P, R] = OrchestratorFunction(
-                plain, orchestration or name, fixed=orchestration is not None, input_type=input_type
+                plain, its_name, fixed=orchestration is not None, input_type=input_type
             )
             self.durable_functions.append(made)
             return made
@@ -82,9 +85,10 @@ class DurableDecorators(DecoratorApi):
         """
 
         def decorator(function: Callable[P, R]) -> ActivityFunction[P, R]:
-            plain, name = self._taken_back(function)
+            plain, name = self._taken_back(function, ActivityFunction.kind)
             check_activity(plain, input_name)
-            made: ActivityFunction[P, R] = ActivityFunction(plain, activity or name, fixed=activity is not None)
+            its_name = name if activity is None else activity
+            made: ActivityFunction[P, R] = ActivityFunction(plain, its_name, fixed=activity is not None)
             self.durable_functions.append(made)
             return made
 
@@ -102,11 +106,12 @@ class DurableDecorators(DecoratorApi):
         """
 
         def decorator(function: Any) -> Any:
-            plain, name = self._taken_back(function)
+            plain, name = self._taken_back(function, EntityFunction.kind)
             plain = getattr(plain, "entity_function", plain)
             check_entity(plain, context_name, expires_after)
+            its_name = name if entity_name is None else entity_name
             made: EntityFunction[..., Any] = EntityFunction(
-                plain, entity_name or name, fixed=entity_name is not None, expires_after=expires_after
+                plain, its_name, fixed=entity_name is not None, expires_after=expires_after
             )
             self.durable_functions.append(made)
             if isinstance(plain, type):
@@ -127,7 +132,8 @@ class DurableDecorators(DecoratorApi):
             task_hub: the hub that it is for; by default the app's own.
             connection_name: the connection to that hub; by default the app's own.
         """
-        binding = ClientBinding(self._slot, client_name, task_hub, connection_name)
+        parameter = check_text(client_name, "the name of the parameter that receives the client")
+        binding = ClientBinding(self._slot, parameter, task_hub, connection_name)
         self.client_bindings.append(binding)
 
         @self._configure_function_builder
@@ -197,12 +203,14 @@ class DurableDecorators(DecoratorApi):
             )
         return super()._validate_type(func)
 
-    def _taken_back(self, function: Any) -> tuple[Any, str]:
+    def _taken_back(self, function: Any, kind: str) -> tuple[Any, str]:
         """Return the user's function and its name; decorators below may have made a builder for the host of it."""
         if isinstance(function, DurableFunction):
             raise TypeError(f"{function.kind} '{function.durable_name}' has a durable trigger already: one is enough")
         if not isinstance(function, FunctionBuilder):
-            return function, function.__name__
+            if kind != EntityFunction.kind or not isinstance(function, type):
+                check_callable(function, kind)
+            return function, getattr(function, "__name__", type(function).__name__)
         self._function_builders.remove(function)
         made = function._function  # noqa: SLF001 - no other way in
         if made.get_bindings():

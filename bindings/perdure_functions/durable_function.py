@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 from perdure.core.entities.durable_entity import DurableEntity
+from perdure.core.entity_id import MARK
 from perdure.core.naming import check_text
 
 P = ParamSpec("P")
@@ -32,7 +33,7 @@ class DurableFunction(Generic[P, R]):
     def __init__(self, function: Callable[P, R], name: str, *, fixed: bool) -> None:
         functools.update_wrapper(self, function)
         self.function = function
-        self.durable_name = check_text(name, f"the name of the {self.kind} function", 200)
+        self.durable_name = self._checked(name)
         self._fixed = fixed
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -43,9 +44,18 @@ class DurableFunction(Generic[P, R]):
         return f"<{self.kind} function '{self.durable_name}'>"
 
     def rename(self, name: str) -> None:
-        """Take the name that `function_name` gives, unless the trigger names the function itself."""
+        """Take the name that `function_name` gives, unless the trigger names the function itself. Raises TypeError and
+        ValueError for what can't be a name.
+        """
+        checked = self._checked(name)
         if not self._fixed:
-            self.durable_name = name
+            self.durable_name = checked
+
+    def _checked(self, name: object) -> str:
+        what = f"the name of the {self.kind} function"
+        if not check_text(name, what, 200):
+            raise ValueError(f"{what} can't be empty")
+        return str(name)
 
     def build(self, auth_level: object = None) -> Self:  # noqa: ARG002 - a Functions builder has it
         """Return this object, so that a unit test written for Durable Functions finds what it looks for."""
@@ -114,6 +124,12 @@ class EntityFunction(DurableFunction[P, R]):
     ) -> None:
         super().__init__(function, name, fixed=fixed)
         self.expires_after = expires_after
+
+    def _checked(self, name: object) -> str:
+        checked = super()._checked(name)
+        if MARK in checked:
+            raise ValueError(f"the name of the entity function can't have an '{MARK}', as {checked!r} has")
+        return checked
 
     @property
     def entity_function(self) -> Callable[P, R]:
@@ -225,6 +241,14 @@ def check_activity(function: Callable[..., Any], input_name: str) -> None:
             f"activity '{_name(function)}' takes more than its one input: {_listed(surplus)}. Put them into the input; "
             f"activity_context() tells which call it serves."
         )
+
+
+def check_callable(function: object, kind: str) -> None:
+    """Raise TypeError unless what was decorated is something to call, with parameters that can be read."""
+    try:
+        inspect.signature(function)  # type: ignore[arg-type] # it says so itself if it is nothing to call
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{function!r} can't be an {kind} function: decorate a function of your own") from error
 
 
 def no_client_for(orchestrator: str) -> str:

@@ -78,6 +78,11 @@ class AppDriver:
         )
         return await self.call(match.route.function.name, request)
 
+    def answers(self, method: str, url: str) -> str | None:
+        """Return the name of the function that answers a request, None if none does."""
+        route = self._router.find(method, urlsplit(url).path).route
+        return None if route is None else route.function.name
+
     async def call(self, name: str, argument: Any) -> Any:
         """Run a function, in a thread if it is not async."""
         function = self.functions[name]

@@ -21,7 +21,7 @@ async def measured(load: str, size: int, value: str) -> dict[str, float]:
     hub = Hub(lambda: open_storage(connection, name))
     before = peak_mib()
     try:
-        seconds = await LOADS[load][0](hub, size)
+        seconds = await LOADS[load].load(hub, size)
     finally:
         await hub.close()
     return seconds | {"mib_before": round(before), "mib_peak": round(peak_mib())}

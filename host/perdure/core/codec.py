@@ -46,7 +46,7 @@ def decode_turns(data: bytes) -> list[Turn]:
     """Read what `encode_turns` wrote. Raises StoredDataError if it is damaged."""
     try:
         return _turns.decode(_unpacked(data))
-    except (msgspec.MsgspecError, zlib.error, ValueError) as error:
+    except (msgspec.MsgspecError, zlib.error, ValueError, RecursionError) as error:
         raise StoredDataError(f"a piece of history can't be read: {error}") from error
 
 
@@ -59,7 +59,7 @@ def decode_head(data: bytes) -> Head:
     """Read what `encode_head` wrote. Raises StoredDataError if it is damaged."""
     try:
         return _head.decode(_unpacked(data)) if data else Head()
-    except (msgspec.MsgspecError, zlib.error, ValueError) as error:
+    except (msgspec.MsgspecError, zlib.error, ValueError, RecursionError) as error:
         raise StoredDataError(f"the head of a row can't be read: {error}") from error
 
 
@@ -82,7 +82,7 @@ def decode_record(data: bytes) -> Record:
     """Read what `encode_record` wrote. Raises StoredDataError if it is damaged."""
     try:
         return _record.decode(_unpacked(data))
-    except (msgspec.MsgspecError, zlib.error, ValueError) as error:
+    except (msgspec.MsgspecError, zlib.error, ValueError, RecursionError) as error:
         raise StoredDataError(f"the record of an entity can't be read: {error}") from error
 
 
@@ -95,7 +95,7 @@ def decode_message(text: str) -> Message:
     """Read the text of a queue message. Raises DataError if it is none of ours."""
     try:
         return _message.decode(text)
-    except (msgspec.MsgspecError, UnicodeEncodeError) as error:
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
         raise DataError(f"a queue message can't be read as one of Perdure's: {error}") from error
 
 

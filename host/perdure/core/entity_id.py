@@ -6,7 +6,8 @@ from typing import Self
 
 from perdure.core.naming import INSTANCE_ID_LIMIT, check_instance_id, check_text
 
-_MARK = "@"
+MARK = "@"
+"""Stands before the name and before the key."""
 
 
 class EntityId:
@@ -31,9 +32,9 @@ class EntityId:
             raise ValueError("an entity's name can't be empty")
         if not key:
             raise ValueError(f"the key of an entity '{name}' can't be empty")
-        if _MARK in name:
-            raise ValueError(f"an entity's name can't have an '{_MARK}', as {name!r} has")
-        self._id = f"{_MARK}{name.lower()}{_MARK}{key}"
+        if MARK in name:
+            raise ValueError(f"an entity's name can't have an '{MARK}', as {name!r} has")
+        self._id = f"{MARK}{name.lower()}{MARK}{key}"
         if len(self._id) > INSTANCE_ID_LIMIT:
             raise ValueError(
                 f"the name and key of an entity have at most {INSTANCE_ID_LIMIT - 2} characters together, not "
@@ -52,7 +53,7 @@ class EntityId:
             raise TypeError(f"an entity id is a text, not {type(instance_id).__name__}")
         if not is_entity_id(instance_id):
             raise ValueError(f"an entity id is written '@name@key', not {instance_id!r}")
-        name, _, key = instance_id[1:].partition(_MARK)
+        name, _, key = instance_id[1:].partition(MARK)
         return cls(name, key)
 
     @classmethod
@@ -97,8 +98,8 @@ class EntityInstanceId(EntityId):
 
 def is_entity_id(instance_id: str) -> bool:
     """Whether an instance id is an entity's."""
-    name, mark, key = instance_id[1:].partition(_MARK)
-    return instance_id.startswith(_MARK) and bool(name and mark and key)
+    name, mark, key = instance_id[1:].partition(MARK)
+    return instance_id.startswith(MARK) and bool(name and mark and key)
 
 
 def check_orchestration_id(instance_id: object) -> str:

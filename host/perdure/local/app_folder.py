@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from perdure.local.errors import HostError
@@ -13,7 +14,7 @@ LOCAL_SETTINGS = "local.settings.json"
 
 def check_app_folder(app_dir: Path) -> None:
     """Raise `HostError` unless the folder has what every Function app has."""
-    if not app_dir.is_dir():
+    if not os.path.isdir(app_dir):  # noqa: PTH112 - Path's own raises for what no folder can be called
         raise HostError(f"There is no folder {app_dir}. Give the Function app's folder with --app-dir.")
     if not (app_dir / SCRIPT).is_file():
         raise HostError(

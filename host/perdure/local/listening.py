@@ -15,7 +15,7 @@ def bind(address: str, port: int) -> socket.socket:
     """Return a socket bound to the address.
 
     Raises:
-        HostError: The port is taken, or the address is none of this machine's.
+        HostError: The port is taken, or the address is none of this machine's, or none at all.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
@@ -30,4 +30,7 @@ def bind(address: str, port: int) -> socket.socket:
                 f"perdure start --port {port + 1}."
             ) from error
         raise HostError(f"Can't listen on {address}, port {port}: {error.strerror or error}.") from error
+    except (TypeError, UnicodeError) as error:  # what can't even be looked up
+        bound.close()
+        raise HostError(f"Can't listen on {address!a}: this is no address.") from error
     return bound

@@ -82,7 +82,7 @@ class RecordedHistory(msgspec.Struct, frozen=True, kw_only=True):
         """
         try:
             envelope = msgspec.json.decode(text, type=_Envelope)
-        except (msgspec.MsgspecError, UnicodeError) as error:
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise DataError(f"{source} is no recorded history: {error}") from error
         if envelope.format_version > FORMAT_VERSION:
             raise DataError(
@@ -91,7 +91,7 @@ class RecordedHistory(msgspec.Struct, frozen=True, kw_only=True):
             )
         try:
             return msgspec.json.decode(text, type=cls)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise DataError(f"{source} can't be read as a recorded history: {error}") from error
 
     def save(self, path: str | Path) -> None:
