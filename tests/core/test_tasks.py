@@ -9,7 +9,7 @@ import pytest
 from perdure.core.failure import TaskFailedError
 from perdure.core.history import ExecutionTerminated
 from perdure.core.naming import checked_tags
-from perdure.core.tasks import Task
+from perdure.core.tasks import Task, WhenAll, WhenAny
 from perdure.errors import NonDeterminismError
 from tests.core.driving import Driver, done, event, failed, fired
 
@@ -122,3 +122,16 @@ def test_a_history_that_continued_as_new_is_told():
 
     with pytest.raises(NonDeterminismError, match="records continue-as-new, but the code now asks for event 'go' to"):
         driver.replayed(other)
+
+
+def test_a_task_that_was_waited_for_many_times_remembers_only_who_still_waits():
+    last, all_of_them = Task(0), []
+    for number in range(1, 200):
+        task = Task(number)
+        all_of_them.append(WhenAny([last, task]))
+        task._succeed(number)
+    still_waits = WhenAll([last])
+    assert len(last._parents) <= 2
+    last._succeed("end")
+    assert still_waits.get_result() == ["end"]
+    assert all(each.get_result() is not last for each in all_of_them)

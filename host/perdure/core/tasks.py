@@ -133,7 +133,10 @@ class _Composite(Task[T]):
             if child.is_completed:
                 self._child_finished(child)
             else:
-                child._parents.append(self)
+                parents = child._parents
+                while parents and parents[-1].is_completed:  # in a loop of WhenAny, one more each time round
+                    parents.pop()
+                parents.append(self)
 
     def _child_finished(self, child: Task[Any]) -> None:
         raise NotImplementedError
