@@ -65,11 +65,11 @@ class _Deliveries:
 
     async def poisoned_control(self, message: func.QueueMessage) -> None:
         worker = await self._runtime.worker()
-        await worker.handle_poisoned_control(_body(message), message.id or "", message.dequeue_count or 1)
+        await worker.handle_suspect_control(_body(message), message.id or "", message.dequeue_count or 1)
 
     async def poisoned_work(self, message: func.QueueMessage) -> None:
         worker = await self._runtime.worker()
-        await worker.handle_poisoned_work(_body(message), message.id or "", message.dequeue_count or 1)
+        await worker.handle_suspect_work(_body(message), message.id or "", message.dequeue_count or 1)
 
 
 def _body(message: func.QueueMessage) -> str:

@@ -1,43 +1,46 @@
-"""What an instance says of its parked messages, beside what else it says."""
+"""The line about parked messages in an instance's reason."""
+
+from __future__ import annotations
+
+import pytest
 
 from perdure.core.parked_reason import beside_parked, parked_in, parked_line, with_parked, without_parked
 
-
-def test_parked_messages_are_named_until_they_are_gone():
-    reason = with_parked(None, "a1")
-    assert reason.startswith("parked: 1 message could not be processed (a1)")
-    assert with_parked(reason, "a1") == reason
-    both = with_parked(reason, "b2")
-    assert parked_in(both) == ["a1", "b2"]
-    assert "2 messages" in both
-    assert without_parked(both, "a1") == with_parked(None, "b2")
-    assert without_parked(reason, "a1") is None
+ONE, TWO = "00112233445566aa", "ffeeddccbbaa9988"
+BLOCKED = "blocked: no orchestrator function is named 'x'"
 
 
-def test_what_else_is_said_stays():
-    reason = with_parked("blocked: for a reason", "a1")
-    assert reason.splitlines()[0] == "blocked: for a reason"
-    assert parked_in(reason) == ["a1"]
-    assert without_parked(reason, "a1") == "blocked: for a reason"
-    assert parked_line(reason) == reason.splitlines()[1]
+@pytest.mark.parametrize("before", [None, "", BLOCKED, "blocked: two\nlines"])
+def test_messages_come_and_go_and_the_rest_stays(before):
+    one = with_parked(before, ONE)
+    both = with_parked(one, TWO)
+    assert parked_in(both) == [ONE, TWO]
+    assert "2 messages could not be processed" in both
+    assert with_parked(both, ONE) == both
+    assert (before or "") in both
+    assert without_parked(both, TWO) == one
+    assert without_parked(one, ONE) == (before or None)
+    assert without_parked(before, ONE) == (before or None)
 
 
-def test_another_reason_takes_the_place_of_the_first_only():
-    reason = with_parked("blocked: for a reason", "a1")
-    assert beside_parked("blocked: for another", reason) == with_parked("blocked: for another", "a1")
-    assert beside_parked(None, reason) == parked_line(reason)
-    assert beside_parked(None, "blocked: for a reason") is None
-    assert beside_parked("blocked", None) == "blocked"
-
-
-def test_nothing_is_parked():
-    assert parked_in(None) == []
-    assert parked_in("blocked: for a reason") == []
+def test_turns_keep_the_line_only():
+    reason = with_parked(BLOCKED, ONE)
+    assert parked_in(parked_line(reason)) == [ONE]
+    assert BLOCKED not in parked_line(reason)
+    assert parked_line(BLOCKED) is None
     assert parked_line(None) is None
 
 
-def test_at_most_a_hundred_are_named():
+def test_what_is_blocked_stands_beside_it():
+    assert beside_parked(BLOCKED, None) == BLOCKED
+    both = beside_parked(BLOCKED, with_parked(None, ONE))
+    assert both.startswith(f"{BLOCKED}\n")
+    assert parked_in(both) == [ONE]
+
+
+def test_a_hundred_are_named_at_most():
     reason = None
-    for number in range(120):
-        reason = with_parked(reason, f"{number:x}")
+    for number in range(150):
+        reason = with_parked(reason, f"{number:016x}")
     assert len(parked_in(reason)) == 100
+    assert len(reason) < 2_500

@@ -18,12 +18,12 @@ class Deployment:
         self.hub = hub
         self.ledger = folder / "ledger.txt"
         self.ledger.touch()
-        self._connection = connection
+        self.connection = connection
 
     def host(self, invisibility: int = 60, **variables: str) -> RunningHost:
         """Start a host in one process: killing it kills all of it."""
         environ = {
-            "AzureWebJobsStorage": self._connection,
+            "AzureWebJobsStorage": self.connection,
             "LEDGER": str(self.ledger),
             "PERDURE_INVISIBILITY": str(invisibility),
             **variables,
@@ -31,7 +31,7 @@ class Deployment:
         return RunningHost(self.folder, "--no-reload", environ=environ)
 
     def storage(self):
-        return open_storage(resolve_connection("Storage", {"Storage": self._connection}), self.hub)
+        return open_storage(resolve_connection("Storage", {"Storage": self.connection}), self.hub)
 
 
 def deployed(app: Path, hub: str, request: pytest.FixtureRequest, tmp_path: Path) -> Deployment:

@@ -56,8 +56,8 @@ class RunningWorker:
     async def serve_poison(self) -> None:
         """Serve the queues to which messages are moved after their last delivery, too."""
         for queues, handle in (
-            (self.engine.queues.control, self.engine.handle_poisoned_control),
-            ([self.engine.queues.work], self.engine.handle_poisoned_work),
+            (self.engine.queues.control, self.engine.handle_suspect_control),
+            ([self.engine.queues.work], self.engine.handle_suspect_work),
         ):
             for queue in map(poison_queue, queues):
                 await self._storage.create_queue(queue)

@@ -134,7 +134,7 @@ def lost(name: str, deliveries: int) -> Failure:
     """Return the failure of an activity that was delivered too often without an outcome."""
     return Failure(
         "ActivityLostError",
-        f"activity '{name}' was begun {deliveries} times and never came to an end: it probably ends its process "
-        f"(out of memory, a crash in native code, a time-out of the host). Look at the host's log, mend it, and run "
-        f"the orchestration again.",
+        f"activity '{name}' was begun {deliveries} times and never came to an end: it, or the orchestrator as it goes "
+        f"on, probably ends its process (out of memory, a crash in native code, a time-out of the host). Look at the "
+        f"host's log, mend it, and run the orchestration again.",
     )

@@ -29,6 +29,7 @@ from perdure.engine.session import Session
 from perdure.engine.sessions import Sessions
 from perdure.engine.settings import EngineSettings
 from perdure.engine.starting import Starting
+from perdure.engine.suspects import Suspects
 from perdure.engine.tending import Hold, tend
 from perdure.engine.work import WorkDesk
 from perdure.errors import DataError
@@ -37,6 +38,8 @@ from perdure.storage.rows import Row
 
 _FIRST_PATIENCE = 5.0
 _LONGEST_PATIENCE = 120.0
+_SECOND = 2
+"""Delivery as which a message is tried that has come before."""
 
 _log = logging.getLogger("perdure.worker")
 
@@ -95,6 +98,7 @@ class Worker:
                 entity_slots=asyncio.Semaphore(self.settings.max_concurrent_entities),
             )
         )
+        self._suspects = Suspects(storage, self.settings)
         self._work = WorkDesk(storage, self.settings, runner, dispatch)
         self._nets = SafetyNets(storage, self.mail, self.settings)
         self._eager: set[asyncio.Task[None]] = set()
@@ -115,7 +119,8 @@ class Worker:
 
     async def _handle_control(self, body: str, message_id: str, dequeue_count: int) -> None:
         message = await self._control_message(body)
-        await self._nets.under(message, self._offer(message, Delivery(message_id, dequeue_count)))
+        async with self._suspects.trials.beside(dequeue_count):
+            await self._nets.under(message, self._offer(message, Delivery(message_id, dequeue_count)))
 
     async def handle_work(self, body: str, dequeue_count: int = 1) -> None:
         """Process a work item; see `handle_control`."""
@@ -125,7 +130,40 @@ class Worker:
         if self._stopped:
             raise WorkerStopped("this worker is shutting down")
         item = await self._work_item(body)
-        await self._nets.under(item, self._work.handle(item, dequeue_count))
+        async with self._suspects.trials.beside(dequeue_count):
+            await self._nets.under(item, self._work.handle(item, dequeue_count))
+
+    # ---- what has used up its deliveries -----------------------------------------------------------------------
+
+    async def handle_suspect_work(self, body: str, message_id: str = "", dequeue_count: int = 1) -> None:
+        """A work item has used up its deliveries, or was only there when others ended their process: it is tried by
+        itself, and given up if it does not survive that.
+
+        Arguments as for `handle_control`; of the queue for poison messages, where it is now.
+        """
+
+        async def attempt() -> None:
+            if self._stopped:
+                raise WorkerStopped("this worker is shutting down")
+            await self._work.handle(await self._work_item(body), _SECOND)
+
+        async def condemn() -> None:
+            await self._give_up_work(body, message_id, dequeue_count)
+
+        judging = self._suspects.judge(body, self.queues.work, dequeue_count, attempt, condemn)
+        await self._patiently(judging, dequeue_count)
+
+    async def handle_suspect_control(self, body: str, message_id: str, dequeue_count: int = 1) -> None:
+        """The same for a control message."""
+
+        async def attempt() -> None:
+            await self._offer(await self._control_message(body), Delivery(message_id, _SECOND))
+
+        async def condemn() -> None:
+            await self._give_up_control(body, message_id, dequeue_count)
+
+        judging = self._suspects.judge(body, self.queues.control[0], dequeue_count, attempt, condemn)
+        await self._patiently(judging, dequeue_count)
 
     async def handle_poisoned_work(self, body: str, message_id: str = "", dequeue_count: int = 1) -> None:
         """A work item has used up its deliveries: its activities fail. One that can't be dealt with is parked.

@@ -1,0 +1,102 @@
+"""Functions that end their process: real hosts die of them, and everything else in the hub goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from perdure.client import Client
+from perdure.core.status import ENDED
+from perdure.engine.parking import OWNER as PARKED
+from perdure.engine.suspects import OWNER as ON_TRIAL
+from tests.hosts.conftest import HOSTS, deployed
+from tests.local.running_host import DEADLINE
+
+INNOCENT = [f"innocent-{number}" for number in range(12)]
+MOST_DEATHS = 30
+
+
+@pytest.fixture(params=["embedded", pytest.param("azurite", marks=pytest.mark.azurite)])
+def deployment(request, tmp_path):
+    return deployed(HOSTS / "poison_app", "PoisonApp", request, tmp_path)
+
+
+async def start_all(deployment):
+    """Start everything while no host runs, so that one takes it all at once."""
+    storage = deployment.storage()
+    await storage.create()
+    for queue in ("poisonapp-control", "poisonapp-workitems"):
+        await storage.create_queue(queue)
+    client = Client(storage)
+    await client.start_new("doomed", "doomed")
+    for place in (None, "queue"):
+        await client.start_new("calls_killer", f"killer-{place}", place)
+    for number, instance_id in enumerate(INNOCENT):
+        await client.start_new("innocent", instance_id, number)
+    await storage.close()
+
+
+async def statuses(deployment):
+    storage = deployment.storage()
+    found = {status.instance_id: status for status in await Client(storage).get_status_all()}
+    await storage.close()
+    return found
+
+
+async def left_over(deployment):
+    """What is stored of messages that are parked or on trial."""
+    storage = deployment.storage()
+    found = [each for owner in (PARKED, ON_TRIAL) for each in await storage.list_payloads(owner)]
+    await storage.close()
+    return found
+
+
+def run_hosts(deployment, settled):
+    """Start a host again each time it dies, until all is settled."""
+    for _ in range(MOST_DEATHS):
+        with deployment.host(invisibility=2) as host:
+            host.wait_ready()
+            deadline = time.monotonic() + DEADLINE
+            while host.process.poll() is None and time.monotonic() < deadline:
+                if settled(asyncio.run(statuses(deployment))):
+                    return
+                time.sleep(0.2)
+            assert host.process.poll() is not None, "it neither settles nor dies"
+    raise AssertionError(f"hosts died {MOST_DEATHS} times")
+
+
+def command(deployment, *arguments):
+    """Run `perdure poison` as an operator does; return what it writes."""
+    line = [sys.executable, "-m", "perdure.cli.main", "poison", *arguments, "--app-dir", str(deployment.folder)]
+    environ = {**os.environ, "AzureWebJobsStorage": deployment.connection}
+    return subprocess.run(line, capture_output=True, text=True, check=True, env=environ).stdout
+
+
+def test_what_kills_its_process_ends_visibly_and_the_innocent_go_on(deployment):
+    asyncio.run(start_all(deployment))
+    run_hosts(
+        deployment,
+        lambda found: all(each.runtime_status in ENDED or each.reason is not None for each in found.values()),
+    )
+    found = asyncio.run(statuses(deployment))
+    assert [found[each].output for each in INNOCENT] == [[8 * number * 2, 2] for number in range(12)]
+    for place in (None, "queue"):
+        assert "activity 'killer' was begun 5 times and never came to an end" in found[f"killer-{place}"].output
+
+    (message,) = json.loads(command(deployment, "list", "--json"))
+    assert (message["kind"], message["instanceId"]) == ("Start", "doomed")
+    assert message["id"] in found["doomed"].reason
+    assert asyncio.run(left_over(deployment)) == [message["id"]]
+
+    (deployment.folder / "mended").touch()
+    command(deployment, "retry", message["id"])
+    run_hosts(deployment, lambda found: found["doomed"].runtime_status in ENDED)
+    mended = asyncio.run(statuses(deployment))["doomed"]
+    assert (mended.output, mended.reason) == ("mended", None)
+    assert asyncio.run(left_over(deployment)) == []
