@@ -105,7 +105,6 @@ class _DurableTask(_Section):
     max_entity_operation_batch_size: int | None = Field(default=None, ge=1, le=_LARGEST)
     entity_message_reorder_window_in_minutes: float | None = Field(default=None, ge=0, le=7 * 24 * 60)
     cached_sessions: int | None = Field(default=None, ge=0, le=_LARGEST)
-    invisibility: float | None = Field(default=None, ge=1, le=_WEEK)
     safety_net_delay: float | None = Field(default=None, ge=1, le=_WEEK)
     recovery_delay: float | None = Field(default=None, ge=10, le=_WEEK)
     anchor_budget: float | None = Field(default=None, ge=0)

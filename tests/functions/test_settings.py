@@ -58,7 +58,6 @@ def test_our_own_names(given):
     settings = given(
         {
             "cachedSessions": 5,
-            "invisibility": 45,
             "safetyNetDelay": 20.5,
             "anchorBudget": 0,
             "shortTimer": 1,
@@ -75,7 +74,6 @@ def test_our_own_names(given):
     assert (settings.control_queues, settings.management_auth_level) == (2, "admin")
     assert settings.engine == EngineSettings(
         cached_sessions=5,
-        invisibility=45,
         safety_net_delay=20.5,
         anchor_budget=0,
         short_timer=1,

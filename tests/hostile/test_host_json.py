@@ -36,7 +36,6 @@ UNREADABLE = {
 WRONG_FOR_THE_APP = {
     "hubName": [["a"], "a b", "a'", "../a", "\x00", "\ud800", "abc\n", "a" * 46, 5, "%MISSING%"],
     "anchorBudget": [NAN, INFINITY, -1, "x", []],
-    "invisibility": [NAN, INFINITY, 0, 10**400],
     "blockedDelay": [NAN, 0],
     "maxDeliveries": [NAN, INFINITY, 0, 1e30, 10**400, "many"],
     "maxConcurrentActivityFunctions": [NAN, INFINITY, 0, 1.5, {}, 10**400],

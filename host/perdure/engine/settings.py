@@ -28,8 +28,6 @@ class EngineSettings:
     what a message stays hidden for when its worker dies: 10 minutes under Functions."""
     cached_sessions: int = 1_000
     """Idle instances kept in memory, suspended where they wait."""
-    invisibility: float = 60.0
-    """How long a received message stays hidden from other workers; renewed at half of it while work runs."""
     safety_net_delay: float = 30.0
     """When the start message of an instance that was started eagerly shows up, should its worker have died."""
     recovery_delay: float | None = None
