@@ -18,28 +18,39 @@ from perdure.engine.worker import Worker
 from perdure.errors import PerdureError
 from perdure.local.invocation import InvocationError
 from perdure.local.queue_pump import PumpOptions, QueuePump
-from perdure.storage.protocol import Storage
+from perdure.storage.protocol import Notifies, NotifiesOfSends, Storage
 from perdure.storage.rows import Instance, QueueMessage, Row
 
 PUMP = PumpOptions(max_polling_interval=0.1, invisibility=30.0)
 
 
-class _TakingTurns:
+class _Late:
     """A storage that hears of messages a little late: workers of one process would always hear in the same order."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     def __getattr__(self, name: str) -> Any:
-        own = getattr(self._storage, name)
-        if name not in ("wait_for_message", "wait_for_send"):
-            return own
+        return getattr(self._storage, name)
 
-        async def wait(queue: str, seconds: float) -> None:
-            await own(queue, seconds)
-            await asyncio.sleep(random.uniform(0, 0.01))
 
-        return wait
+class _LateNotifies(_Late):
+    async def wait_for_message(self, queue: str, timeout: float) -> None:
+        await cast("Notifies", self._storage).wait_for_message(queue, timeout)
+        await asyncio.sleep(random.uniform(0, 0.01))
+
+
+class _LateNotifiesOfSends(_Late):
+    async def wait_for_send(self, queue: str, timeout: float) -> None:
+        await cast("NotifiesOfSends", self._storage).wait_for_send(queue, timeout)
+        await asyncio.sleep(random.uniform(0, 0.01))
+
+
+def _taking_turns(storage: Storage) -> Storage:
+    late = _LateNotifies if isinstance(storage, Notifies) else _LateNotifiesOfSends
+    taking_turns = late(storage)
+    assert isinstance(taking_turns, (Notifies, NotifiesOfSends))
+    return cast("Storage", taking_turns)
 
 
 class RunningWorker:
@@ -47,7 +58,7 @@ class RunningWorker:
 
     def __init__(self, engine: Worker, storage: Storage) -> None:
         self.engine = engine
-        storage = cast("Storage", _TakingTurns(storage))
+        storage = _taking_turns(storage)
         self._pumps = [QueuePump(storage, queue, self._control, PUMP) for queue in self.engine.queues.control]
         self._pumps.append(QueuePump(storage, self.engine.queues.work, self._work, PUMP))
         self._tasks = [asyncio.create_task(pump.run()) for pump in self._pumps]

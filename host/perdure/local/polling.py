@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 from perdure.storage.protocol import Notifies, NotifiesOfSends, Queues
 
@@ -17,7 +18,8 @@ another process's messages."""
 class Polling:
     """Waits longer each time, up to `longest` seconds, until `reset`.
 
-    A store that notifies is asked to, one that tells of this process's own sends, too; any other is left alone for the
+    Waits differ a little at random, as the Functions host's do: two hosts that look in step would leave every message
+    to the one that looks first. A store that notifies is asked to, one that tells of this process's own sends, too; any other is left alone for the
     interval.
     """
 
@@ -33,7 +35,7 @@ class Polling:
 
     async def wait(self) -> None:
         """Wait for the present interval, or until the store says that a message is there."""
-        interval = min(self._interval, self._longest)
+        interval = min(self._interval, self._longest) * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
         self._interval = min(self._interval * 2, self._longest)
         if isinstance(self._queues, Notifies):
             await self._queues.wait_for_message(self._queue, interval)
