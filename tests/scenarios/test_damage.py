@@ -11,7 +11,7 @@ import pytest
 
 from perdure.client import Client
 from perdure.core.codec import encode_message
-from perdure.core.messages import ActivityCall, Start, WorkItem
+from perdure.core.messages import ActivityCall, RaiseEvent, Start, WorkItem
 from perdure.engine.hub import poison_queue
 from perdure.errors import StoredDataError
 from perdure.storage.protocol import PayloadMissing
@@ -138,6 +138,26 @@ async def test_an_instance_that_cannot_be_mended_can_be_terminated_and_purged(hu
     await client.purge_instance_history("root-child")
     assert await hub.storage.read("root-child") is None
     assert (await client.list_poison_messages()).messages == []
+
+
+async def test_messages_for_a_row_that_cannot_be_read_at_all_are_parked(hub, client):
+    await stepping(hub, "hurt", 0)
+    await forget_sessions(hub)
+    read, damaged = hub.storage.read, asyncio.Event()
+
+    async def reading(instance_id):
+        if instance_id == "hurt" and not damaged.is_set():
+            raise StoredDataError("the row of instance 'hurt' is damaged")
+        return await read(instance_id)
+
+    hub.storage.read = reading
+    await hub.engine.mail.send(RaiseEvent(to="hurt", id="m", name="step", data=None))
+    (message,) = await parked(client)
+    assert (message.instance_id, message.reason) == ("hurt", "the row of instance 'hurt' is damaged")
+    await others_go_on(hub)
+    damaged.set()
+    await client.retry_poison_message(message.id)
+    await hub.turns("hurt", 2)
 
 
 async def test_activities_of_an_instance_that_is_damaged_are_parked(hub, client):

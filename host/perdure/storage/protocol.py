@@ -40,7 +40,11 @@ class StorageUnavailable(StorageError):
 
 
 class Rows(Protocol):
-    """One row per instance, changed only under a condition."""
+    """One row per instance, changed only under a condition.
+
+    Whatever returns a row raises `StoredDataError` if somebody has damaged its columns; `query` leaves such rows out,
+    and the log tells of them.
+    """
 
     async def insert(self, row: Row) -> str:
         """Store a new row and return its etag. Raises `Conflict` if the instance id has a row."""

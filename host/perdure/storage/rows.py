@@ -6,11 +6,19 @@ else as the opaque bytes it was given.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
+
+from perdure.errors import StoredDataError
+
+T = TypeVar("T")
+
+_log = logging.getLogger("perdure.storage")
 
 Kind = Literal["orchestration", "entity"]
 
@@ -49,6 +57,25 @@ class Instance(msgspec.Struct, kw_only=True):
     tags: dict[str, str] = {}
     deleting: bool = False
     """Going: readers must see nothing; whoever meets it may finish the deletion."""
+
+
+def instance_of(instance_id: str, read: Callable[[], dict[str, Any]]) -> Instance:
+    """Return the instance whose columns `read` returns. Raises StoredDataError if somebody has damaged them."""
+    try:
+        return msgspec.convert(read(), Instance)
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
+        raise StoredDataError(f"the row of instance '{instance_id}' is damaged: {error}") from error
+
+
+def readable(rows: Iterable[T], read: Callable[[T], Instance]) -> list[Instance]:
+    """Return the instances of rows; damaged ones are left out, and the log tells of them."""
+    found: list[Instance] = []
+    for row in rows:
+        try:
+            found.append(read(row))
+        except StoredDataError as error:
+            _log.error("left out of a list: %s", error)
+    return found
 
 
 class Row(msgspec.Struct, kw_only=True):

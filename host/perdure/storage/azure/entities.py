@@ -14,7 +14,7 @@ from azure.data.tables import EdmType, TableEntity
 from msgspec import UNSET
 
 from perdure.storage.azure.keys import from_key, to_key
-from perdure.storage.rows import Instance, Row, RowUpdate
+from perdure.storage.rows import Instance, Row, RowUpdate, instance_of
 from perdure.storage.timestamps import time_from_text, time_to_text
 
 Entity = dict[str, Any]
@@ -92,12 +92,17 @@ def to_row(entity: TableEntity) -> Row:
 
 
 def to_instance(entity: Mapping[str, Any]) -> Instance:
-    values: Entity = {"instance_id": from_key(entity["PartitionKey"])}
-    for name, column in _COLUMNS.items():
-        value = entity.get(column)
-        if value is not None and value != _NONE:
-            values[name] = _from_property(name, value)
-    return Instance(**values)
+    instance_id = from_key(entity["PartitionKey"])
+
+    def read() -> Entity:
+        values: Entity = {"instance_id": instance_id}
+        for name, column in _COLUMNS.items():
+            value = entity.get(column)
+            if value is not None and value != _NONE:
+                values[name] = _from_property(name, value)
+        return values
+
+    return instance_of(instance_id, read)
 
 
 def time_property(time: datetime) -> tuple[str, EdmType]:

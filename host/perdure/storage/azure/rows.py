@@ -16,7 +16,7 @@ from perdure.storage.azure.keys import key_range, to_key
 from perdure.storage.continuation import read_continuation, write_continuation
 from perdure.storage.limits import MIN_YEAR, check_query, check_row, check_update
 from perdure.storage.protocol import Conflict
-from perdure.storage.rows import Instance, InstanceQuery, Page, Row, RowUpdate
+from perdure.storage.rows import Instance, InstanceQuery, Page, Row, RowUpdate, readable
 from perdure.storage.timestamps import time_to_text
 
 _MOST_STATUSES = 7
@@ -84,7 +84,7 @@ class AzureRows:
             _filter(query), select=SELECT, results_per_page=top, **RETRY_ANY_METHOD
         ).by_page(continuation_token=position)  # type: ignore[arg-type]
         with translated(self._account, "table"):
-            found = [to_instance(entity) async for page in _first(pages) async for entity in page]
+            found = readable([entity async for page in _first(pages) async for entity in page], to_instance)
         following: Any = pages.continuation_token  # type: ignore[attr-defined]
         token = None
         if following:

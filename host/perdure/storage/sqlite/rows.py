@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from perdure.storage.rows import Instance, InstanceQuery, Row, RowUpdate
+from perdure.storage.rows import Instance, InstanceQuery, Row, RowUpdate, instance_of, readable
 from perdure.storage.timestamps import time_from_text, time_to_text
 
 _COLUMNS = Instance.__struct_fields__
@@ -107,9 +107,11 @@ def delete_row(connection: sqlite3.Connection, hub: str, instance_id: str) -> No
 
 
 def query_instances(
-    connection: sqlite3.Connection, hub: str, query: InstanceQuery, *, after: str, limit: int
-) -> list[Instance]:
-    """Return up to `limit` instances that match, in the order of their ids, beginning behind the id `after`."""
+    connection: sqlite3.Connection, hub: str, query: InstanceQuery, *, after: str, top: int
+) -> tuple[list[Instance], str | None]:
+    """Return up to `top` instances that match, in the order of their ids, beginning behind the id `after`; and the last
+    id of this page if there are more.
+    """
     conditions = ["hub = ?", "kind = ?", "deleting = 0", "instance_id > ?"]
     values: list[Any] = [hub, query.kind, after]
     if query.id_prefix:
@@ -129,7 +131,9 @@ def query_instances(
         conditions.append(f"{HAS_TAGS}(tags, ?)")
         values.append(msgspec.json.encode(query.tags).decode())
     statement = f"{_SELECT_INSTANCES}{' AND '.join(conditions)} ORDER BY instance_id LIMIT ?"
-    return [_to_instance(found) for found in connection.execute(statement, (*values, limit))]
+    found = connection.execute(statement, (*values, top + 1)).fetchall()
+    last = found[top - 1][_COLUMNS.index("instance_id")] if len(found) > top else None
+    return readable(found[:top], _to_instance), last
 
 
 def _insert_turns(connection: sqlite3.Connection, hub: str, instance_id: str, first: int, turns: list[bytes]) -> None:
@@ -149,12 +153,16 @@ def _to_sql(name: str, value: Any) -> Any:
 
 def _to_instance(found: tuple[Any, ...]) -> Instance:
     values = dict(zip(_COLUMNS, found, strict=False))
-    for name in _TIMES:
-        if values[name] is not None:
-            values[name] = time_from_text(values[name])
-    values["tags"] = _tags.decode(values["tags"])
-    values["deleting"] = bool(values["deleting"])
-    return Instance(**values)
+
+    def read() -> dict[str, Any]:
+        for name in _TIMES:
+            if values[name] is not None:
+                values[name] = time_from_text(values[name])
+        values["tags"] = _tags.decode(values["tags"])
+        values["deleting"] = bool(values["deleting"])
+        return values
+
+    return instance_of(values["instance_id"], read)
 
 
 def _after_prefix(prefix: str) -> str | None:

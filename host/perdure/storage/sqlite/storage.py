@@ -107,13 +107,11 @@ class SqliteStorage(SqliteQueues):
         origin = f"sqlite:{self._hub}"
         after = read_continuation(origin, continuation)[0] if continuation is not None else ""
 
-        def work(connection: sqlite3.Connection) -> list[Instance]:
-            return rows.query_instances(connection, self._hub, query, after=after, limit=top + 1)
+        def work(connection: sqlite3.Connection) -> tuple[list[Instance], str | None]:
+            return rows.query_instances(connection, self._hub, query, after=after, top=top)
 
-        found = await self._database.read(work)
-        if len(found) <= top:
-            return Page(instances=found)
-        return Page(instances=found[:top], continuation=write_continuation(origin, [found[top - 1].instance_id]))
+        found, last = await self._database.read(work)
+        return Page(instances=found, continuation=None if last is None else write_continuation(origin, [last]))
 
     async def put_segment(self, instance_id: str, name: str, data: bytes) -> None:
         check_part(name)
