@@ -1,6 +1,7 @@
-"""How deep and how large data may be, and how many tags there may be."""
+"""How deep and how large data may be, how many tags there may be, and which names and times are none."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -8,7 +9,9 @@ from perdure.core import data
 from perdure.core.data import DEPTH_LIMIT, from_json, to_json
 from perdure.core.entity_id import EntityId
 from perdure.core.naming import checked_tags
+from perdure.core.times import EARLIEST_START, start_time
 from perdure.errors import DataError
+from tests.core.driving import Driver
 
 
 def nested(depth, make):
@@ -63,3 +66,30 @@ def test_tags_are_a_dictionary_and_not_too_many():
 def test_an_entity_id_is_read_from_texts_only():
     with pytest.raises(TypeError, match="an entity id is a text, not int"):
         EntityId.parse(5)
+
+
+def test_an_instance_starts_in_1601_at_the_earliest():
+    assert start_time(datetime(1601, 1, 1, tzinfo=UTC)) == EARLIEST_START
+    with pytest.raises(ValueError, match="start_at is out of range: 1600"):
+        start_time(datetime(1600, 12, 31, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (lambda context: context.wait_for_external_event(""), "an external event's name can't be empty"),
+        (lambda context: context.send_event("other", ""), "an external event's name can't be empty"),
+        (lambda context: context.create_timer(timedelta.max), "create_timer: the calendar does not reach"),
+        (lambda context: context.create_timer(timedelta.min), "create_timer: the calendar does not reach"),
+    ],
+)
+def test_what_an_orchestrator_can_not_ask_for_is_its_own_error(ask, told):
+    def order(context):
+        try:
+            return (yield ask(context))
+        except ValueError as error:
+            return str(error)
+
+    driver = Driver(order)
+    driver.start()
+    assert told in driver.output

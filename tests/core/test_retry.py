@@ -142,3 +142,56 @@ def test_jitter_is_the_same_in_every_replay(cold):
     driver.turn(done(4, "paid"))
     driver.replayed()
     assert driver.output == "paid"
+
+
+@pytest.mark.parametrize("cold", [False, True])
+def test_a_handler_that_raises_ends_the_retrying_with_its_own_error(cold):
+    def broken(error):
+        raise ZeroDivisionError("the handler is broken")
+
+    def order(context):
+        try:
+            yield context.call_activity("pay", retry_policy=RetryPolicy(timedelta(seconds=1), 3, handle=broken))
+        except ZeroDivisionError as error:
+            return str(error)
+
+    driver = Driver(order, cold=cold)
+    driver.start()
+    driver.turn(failed(0))
+    assert driver.output == "the handler is broken"
+
+
+def test_waits_and_timeouts_without_bounds_are_bounded():
+    longest = RetryPolicy(timedelta.max, 3, max_retry_interval=timedelta.max, retry_timeout=timedelta.max)
+    assert wait_after(longest) == timedelta(days=3650)
+
+
+WRONG_TYPES = [
+    (TypeError, "first_retry_interval is a timedelta", {"first_retry_interval": 5}),
+    (TypeError, "first_retry_interval is a timedelta", {"first_retry_interval": None}),
+    (TypeError, "retry_timeout is a timedelta", {"retry_timeout": 5}),
+    (TypeError, "max_number_of_attempts is a whole number", {"max_number_of_attempts": 1.5}),
+    (TypeError, "backoff_coefficient is a number", {"backoff_coefficient": "2"}),
+    (TypeError, "jitter is a number", {"jitter": None}),
+    (TypeError, "handle is a function", {"handle": 5}),
+]
+
+
+@pytest.mark.parametrize(("error", "told", "arguments"), WRONG_TYPES)
+def test_policies_of_wrong_types(error, told, arguments):
+    with pytest.raises(error, match=told):
+        RetryPolicy(**({"first_retry_interval": timedelta(seconds=1), "max_number_of_attempts": 2} | arguments))
+
+
+@pytest.mark.parametrize(
+    ("error", "told", "milliseconds"),
+    [
+        (TypeError, "first_retry_interval_in_milliseconds is a number, not str", "5"),
+        (ValueError, "first_retry_interval_in_milliseconds can't be nan", float("nan")),
+        (ValueError, "first_retry_interval_in_milliseconds can't be inf", float("inf")),
+        (ValueError, "first_retry_interval_in_milliseconds can't be 1000", 10**30),
+    ],
+)
+def test_milliseconds_that_are_none(error, told, milliseconds):
+    with pytest.raises(error, match=told):
+        RetryOptions(milliseconds, 2)

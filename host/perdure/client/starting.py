@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from perdure.client.arguments import aware
 from perdure.client.hub_client import HubClient
 from perdure.client.reuse import ReuseId
 from perdure.core.data import to_json
@@ -15,6 +14,7 @@ from perdure.core.messages import Start, Terminate
 from perdure.core.naming import check_instance_id, checked_tags, name_of
 from perdure.core.outbox import start_message_id
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
+from perdure.core.times import start_time
 from perdure.core.typed import read_as
 from perdure.core.versions import checked_version
 from perdure.engine.deleting import start_input_id
@@ -77,7 +77,8 @@ class Starts(HubClient):
         name = name_of(orchestration_function_name, "orchestrator")
         text = None if client_input is None else to_json(client_input, f"the input of orchestration '{name}'")
         policy = self._reuse if reuse is None else _policy(reuse)
-        start = _Start(name, text, version, aware(start_at, "start_at"), checked_tags(tags), policy)
+        due = None if start_at is None else start_time(start_at)
+        start = _Start(name, text, version, due, checked_tags(tags), policy)
         return await self._start(self._new_id() if instance_id is None else check_orchestration_id(instance_id), start)
 
     async def _start(self, instance_id: str, start: _Start) -> str:

@@ -241,9 +241,12 @@ class Calls:
         )
 
     def create_timer(self, fire_at: datetime | timedelta) -> TimerTask:
-        """Return a task that completes at a time (naive ones mean UTC) or after a while; it can be cancelled."""
+        """Return a task that completes at a time (naive ones mean UTC) or after a while; it can be cancelled.
+
+        Raises ValueError for a time that the calendar does not reach, TypeError for what is none.
+        """
         if isinstance(fire_at, timedelta):
-            due = self._frame.now + fire_at
+            due = self._later(fire_at)
         elif isinstance(fire_at, datetime):
             due = instant(fire_at)
         else:
@@ -252,6 +255,12 @@ class Calls:
         task = TimerTask(no, self._cancel_timer)
         self._frame.wait_for(TimerCreated(no, due), task)
         return task
+
+    def _later(self, wait: timedelta) -> datetime:
+        try:
+            return self._frame.now + wait
+        except OverflowError:
+            raise ValueError(f"create_timer: the calendar does not reach {wait} from now") from None
 
     def _await(
         self, action: TaskScheduled | SubOrchestrationScheduled, reads: Callable[[str | None], Any]

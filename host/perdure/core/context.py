@@ -169,7 +169,8 @@ class OrchestrationContext(EntityCalls):
         Raises:
             DataError: (from the task) the data do not fit the type.
         """
-        check_text(name, "an external event's name")
+        if not check_text(name, "an external event's name"):
+            raise ValueError("an external event's name can't be empty")
         frame = self._frame
         task: Task[Any] = Task(reads=partial(read_as, hint=expected_type, what=f"the data of event '{name}'"))
         frame.wait_for_event(name, task)
@@ -180,7 +181,8 @@ class OrchestrationContext(EntityCalls):
     def send_event(self, instance_id: str, name: str, data: Any = None) -> None:
         """Raise an external event at another orchestration; nothing to wait for."""
         check_orchestration_id(instance_id)
-        check_text(name, "an external event's name")
+        if not check_text(name, "an external event's name"):
+            raise ValueError("an external event's name can't be empty")
         text = to_json(data, f"the data of event '{name}'")
         self._frame.ask(EventSent(self._frame.number(), instance_id, name, text))
 

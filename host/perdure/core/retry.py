@@ -39,6 +39,7 @@ class RetryPolicy:
     handle: Callable[[TaskFailedError], bool] | None = None
 
     def __post_init__(self) -> None:
+        _check_types(self)
         if self.first_retry_interval <= timedelta(0):
             raise ValueError(f"first_retry_interval must be more than zero, not {self.first_retry_interval}")
         if self.max_number_of_attempts < 1:
@@ -66,11 +67,11 @@ class RetryOptions(RetryPolicy):
         handle: Callable[[TaskFailedError], bool] | None = None,
     ) -> None:
         super().__init__(
-            first_retry_interval=timedelta(milliseconds=first_retry_interval_in_milliseconds),
+            first_retry_interval=_milliseconds(first_retry_interval_in_milliseconds, "first_retry_interval"),
             max_number_of_attempts=max_number_of_attempts,
             backoff_coefficient=backoff_coefficient,
-            max_retry_interval=_timedelta(max_retry_interval_in_milliseconds),
-            retry_timeout=_timedelta(retry_timeout_in_milliseconds),
+            max_retry_interval=_timedelta(max_retry_interval_in_milliseconds, "max_retry_interval"),
+            retry_timeout=_timedelta(retry_timeout_in_milliseconds, "retry_timeout"),
             jitter=jitter,
             non_retryable=non_retryable,
             handle=handle,
@@ -116,14 +117,14 @@ def next_wait(
     """
     if attempts >= policy.max_number_of_attempts or not _may_retry(policy, error):
         return None
-    longest = policy.max_retry_interval or _FOREVER
+    longest = min(policy.max_retry_interval or _FOREVER, _FOREVER)
     try:
         wait = min(policy.first_retry_interval * policy.backoff_coefficient ** (attempts - 1), longest)
     except OverflowError:
         wait = longest
     if policy.jitter:
         wait *= 1 + policy.jitter * (2 * draw() - 1)
-    if policy.retry_timeout is not None and now + wait > first_began + policy.retry_timeout:
+    if policy.retry_timeout is not None and now - first_began + wait > policy.retry_timeout:
         return None
     return wait
 
@@ -134,5 +135,29 @@ def _may_retry(policy: RetryPolicy, error: TaskFailedError) -> bool:
     return policy.handle is None or bool(policy.handle(error))
 
 
-def _timedelta(milliseconds: int | None) -> timedelta | None:
-    return None if milliseconds is None else milliseconds * _MILLISECOND
+def _timedelta(milliseconds: object, name: str) -> timedelta | None:
+    return None if milliseconds is None else _milliseconds(milliseconds, name)
+
+
+def _milliseconds(number: object, name: str) -> timedelta:
+    if not isinstance(number, int | float):
+        raise TypeError(f"{name}_in_milliseconds is a number, not {type(number).__name__}")
+    try:
+        return number * _MILLISECOND
+    except (ValueError, OverflowError):
+        raise ValueError(f"{name}_in_milliseconds can't be {number}") from None
+
+
+def _check_types(policy: RetryPolicy) -> None:
+    for name in ("first_retry_interval", "max_retry_interval", "retry_timeout"):
+        value = getattr(policy, name)
+        if not isinstance(value, timedelta) and (value is not None or name == "first_retry_interval"):
+            raise TypeError(f"{name} is a timedelta, not {type(value).__name__}")
+    if not isinstance(policy.max_number_of_attempts, int):
+        raise TypeError(f"max_number_of_attempts is a whole number, not {policy.max_number_of_attempts!r}")
+    for name in ("backoff_coefficient", "jitter"):
+        value = getattr(policy, name)
+        if not isinstance(value, int | float):
+            raise TypeError(f"{name} is a number, not {type(value).__name__}")
+    if policy.handle is not None and not callable(policy.handle):
+        raise TypeError(f"handle is a function, not {type(policy.handle).__name__}")

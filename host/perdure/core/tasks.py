@@ -221,7 +221,11 @@ class RetryTask(_Composite[Any]):
         elif error is None:
             self._succeed(child.get_result())
         else:
-            wait = self._wait(self._attempts, error) if isinstance(error, TaskFailedError) else None
+            try:
+                wait = self._wait(self._attempts, error) if isinstance(error, TaskFailedError) else None
+            except Exception as broken:  # noqa: BLE001 - the policy's handler is the user's: so is what it raises
+                self._fail(broken)
+                return
             if wait is None:
                 self._fail(error)
             else:

@@ -22,3 +22,15 @@ def instant(when: datetime, what: str = "a time") -> datetime:
         return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
     except OverflowError:
         raise ValueError(f"{what} is out of range: {when}") from None
+
+
+EARLIEST_START = datetime(1601, 1, 1, tzinfo=UTC)
+"""An instance's row can't hold a time before it: it is where the times of Azure's tables begin."""
+
+
+def start_time(when: datetime) -> datetime:
+    """Return the time at which an instance is to start, in UTC. Raises as `instant`, and ValueError before 1601."""
+    due = instant(when, "start_at")
+    if due < EARLIEST_START:
+        raise ValueError(f"start_at is out of range: {when} is before {EARLIEST_START.year}")
+    return due

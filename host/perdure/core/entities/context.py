@@ -12,7 +12,7 @@ from perdure.core.entities.effects import Effect, OrchestrationBegun, SignalSent
 from perdure.core.entity_id import EntityId, check_orchestration_id, instance_id_of
 from perdure.core.hints import Hints
 from perdure.core.naming import check_text, checked_tags, name_of
-from perdure.core.times import instant
+from perdure.core.times import instant, start_time
 from perdure.core.typed import read_as
 from perdure.core.versions import checked_version
 
@@ -210,7 +210,7 @@ class DurableEntityContext:
         orchestrator = name_of(name, "orchestration")
         data = to_json(input, f"the input of orchestration '{orchestrator}'")
         its_id = self._new_id() if instance_id is None else check_orchestration_id(instance_id)
-        begins = None if start_at is None else instant(start_at, "start_at")
+        begins = None if start_at is None else start_time(start_at)
         begun = OrchestrationBegun(its_id, orchestrator, data, checked_version(version), begins, checked_tags(tags))
         self.effects.append(begun)
         return its_id
