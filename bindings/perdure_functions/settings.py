@@ -111,7 +111,7 @@ class _DurableTask(_Section):
     short_timer: float | None = Field(default=None, ge=0, le=60)
     max_deliveries: int | None = Field(default=None, ge=1, le=_LARGEST)
     fail_on_non_determinism: bool | None = None
-    unknown_function_tries: int | None = Field(default=None, ge=0, le=_LARGEST)
+    unknown_function_timeout: float | None = Field(default=None, ge=0, le=_WEEK)
     blocked_delay: float | None = Field(default=None, gt=0, le=300)
     version_match_strategy: Annotated[VersionMatch, BeforeValidator(_spelt(VersionMatch))] | None = None
     overridable_existing_instance_states: Annotated[ReuseId, BeforeValidator(_spelt(ReuseId))] = ReuseId.ENDED

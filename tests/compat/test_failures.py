@@ -38,7 +38,7 @@ async def test_what_is_not_caught_is_the_output(app, name, texts):
 
 
 async def test_an_unknown_activity_fails_once_no_deployment_brings_it(deploy):
-    app = await deploy("failures", AzureFunctionsJobHost__extensions__durableTask__unknownFunctionTries="0")
+    app = await deploy("failures", AzureFunctionsJobHost__extensions__durableTask__unknownFunctionTimeout="0")
     assert "no activity function is named 'no_such_activity'" in await failure(app, "unknown_name")
 
 

@@ -35,13 +35,13 @@ class _Late:
 
 
 class _LateNotifies(_Late):
-    async def wait_for_message(self, queue: str, timeout: float) -> None:
+    async def wait_for_message(self, queue: str, timeout: float) -> None:  # noqa: ASYNC109 - the protocol's
         await cast("Notifies", self._storage).wait_for_message(queue, timeout)
         await asyncio.sleep(random.uniform(0, 0.01))
 
 
 class _LateNotifiesOfSends(_Late):
-    async def wait_for_send(self, queue: str, timeout: float) -> None:
+    async def wait_for_send(self, queue: str, timeout: float) -> None:  # noqa: ASYNC109 - the protocol's
         await cast("NotifiesOfSends", self._storage).wait_for_send(queue, timeout)
         await asyncio.sleep(random.uniform(0, 0.01))
 

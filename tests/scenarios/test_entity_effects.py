@@ -215,7 +215,7 @@ async def test_the_log_says_where_an_operation_failed(entities, caplog):
 
 
 async def test_the_log_says_what_to_do_about_an_entity_that_is_not_there(entities, caplog):
-    await entities.add_worker(unknown_function_tries=1, blocked_delay=0.1)
+    await entities.add_worker(unknown_function_timeout=0.1, blocked_delay=0.1)
     client = Client(entities.storage)
     await client.signal_entity(EntityId("lgo", "a"), "note", 5)
     while len(caplog.messages) < 2:
@@ -223,7 +223,7 @@ async def test_the_log_says_what_to_do_about_an_entity_that_is_not_there(entitie
     put_back, failed = caplog.messages
     assert put_back == (
         "entity '@lgo@a': no entity function is named 'lgo'; this app has: 'log'. What is asked of it (1) is put back "
-        "for 0.1 s, time 1 of 1: deploy it, or it will fail"
+        "for 0.1 s: deploy it, or it will fail 0.1 s after it came"
     )
     assert failed.startswith("operation 'note' of entity '@lgo@a' failed: ")
 
@@ -233,7 +233,7 @@ async def test_an_entity_that_no_deployment_brings_fails_its_callers(entities):
     def flow(context):
         yield context.call_entity(EntityId("lgo", "a"), "note", 5)
 
-    await entities.add_worker(unknown_function_tries=1, blocked_delay=0.1)
+    await entities.add_worker(unknown_function_timeout=0.1, blocked_delay=0.1)
     failed = await entities.ended(await entities.start("flow"))
     assert "no entity function is named 'lgo'; this app has: 'log'" in failed.output
 

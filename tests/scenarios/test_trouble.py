@@ -22,7 +22,7 @@ async def body_of(hub, queue):
 
 
 async def test_an_orchestrator_that_nobody_knows_blocks_then_fails(hub):
-    await hub.add_worker(unknown_function_tries=0)
+    await hub.add_worker(unknown_function_timeout=0)
     instance = await hub.ended(await hub.start("nowhere"))
     assert instance.status == "Failed"
     assert "no orchestrator function is named 'nowhere'; this app has: none" in instance.output
@@ -104,7 +104,7 @@ async def test_an_unknown_activity_fails_its_task_and_lists_what_there_is(hub):
         yield context.call_activity("hallo")
 
     hub.registry.activities.add("hello", lambda name: name)
-    await hub.add_worker(unknown_function_tries=1, blocked_delay=0.1)
+    await hub.add_worker(unknown_function_timeout=0.1, blocked_delay=0.1)
     failed = await hub.ended(await hub.start("flow"))
     assert "no activity function is named 'hallo'; this app has: 'hello'" in failed.output
     await hub.quiet()

@@ -21,9 +21,15 @@ _TRIES_PER_DELAY_FOR_OTHERS = 4
 _REASON_LIMIT = 2_000
 
 
-def delay_after(tries: int, settings: EngineSettings) -> float:
-    """Return how many seconds something waits that could not be done so often before."""
-    return min(settings.blocked_delay * 2.0 ** min(tries, 10), _LONGEST_DELAY)
+def delay_for_others(tries: int, settings: EngineSettings) -> float:
+    """Return how many seconds waits what another worker may be able to do, after so many tries."""
+    first = min(settings.blocked_delay, _FIRST_DELAY_FOR_OTHERS)
+    return min(first * 2.0 ** (tries // _TRIES_PER_DELAY_FOR_OTHERS), _LONGEST_DELAY_FOR_OTHERS)
+
+
+def waited_for_function(tries: int, settings: EngineSettings) -> bool:
+    """Whether the function that this app does not have has been waited for long enough."""
+    return sum(delay_for_others(each, settings) for each in range(tries)) >= settings.unknown_function_timeout
 
 
 class Refusal:
@@ -58,7 +64,7 @@ class Blocking:
             return settings.fail_on_non_determinism
         if isinstance(refusal.error, VersionMismatchError):
             return settings.version_failure is VersionFailure.FAIL
-        return refusal.tries >= settings.unknown_function_tries
+        return waited_for_function(refusal.tries, settings)
 
     async def put_back(self, journal: Journal, refusal: Refusal, outcomes: Sequence[tuple[str, Completion]]) -> None:
         """Queue copies of the messages, and the outcomes of what ran in place, for later."""
@@ -73,7 +79,6 @@ class Blocking:
 
     def _delay(self, refusal: Refusal) -> float:
         settings = self._services.settings
-        if not isinstance(refusal.error, VersionMismatchError):
-            return delay_after(refusal.tries, settings)
-        first = min(settings.blocked_delay, _FIRST_DELAY_FOR_OTHERS)
-        return min(first * 2.0 ** (refusal.tries // _TRIES_PER_DELAY_FOR_OTHERS), _LONGEST_DELAY_FOR_OTHERS)
+        if isinstance(refusal.error, NonDeterminismError):
+            return min(settings.blocked_delay * 2.0 ** min(refusal.tries, 10), _LONGEST_DELAY)
+        return delay_for_others(refusal.tries, settings)

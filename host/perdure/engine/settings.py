@@ -42,8 +42,9 @@ class EngineSettings:
     """Deliveries after which a message is poisoned; the Functions host's maxDequeueCount."""
     fail_on_non_determinism: bool = False
     """Fail an orchestration whose code no longer fits its history, rather than block it until corrected code comes."""
-    unknown_function_tries: int = 6
-    """How often an orchestration or an activity waits (with growing delay) for a deployment that knows its function."""
+    unknown_function_timeout: float = 300.0
+    """How long, in seconds, what calls for a function that the app does not have waits for a deployment, or for another
+    worker, that has it, before it fails; tried about every second at first, and every 30 at last."""
     blocked_delay: float = 5.0
     """How long what can't go on with the code that is deployed waits at first; twice as long each time, at most 300."""
     default_version: str | None = None

@@ -13,7 +13,7 @@ import msgspec
 from perdure.core.messages import ActivityCall, Completion, WorkItem
 from perdure.core.outbox import execution_of
 from perdure.engine.activities import ActivityRunner, lost
-from perdure.engine.blocking import delay_after
+from perdure.engine.blocking import delay_for_others, waited_for_function
 from perdure.engine.dispatch import Dispatch
 from perdure.engine.journal import Journal
 from perdure.engine.settings import EngineSettings
@@ -40,7 +40,7 @@ class WorkDesk:
         for call in item.calls:
             if call.no in finished:
                 continue
-            if self._runner.knows(call.name) or item.tries >= self._settings.unknown_function_tries:
+            if self._runner.knows(call.name) or waited_for_function(item.tries, self._settings):
                 outcome = await self._runner.run(item.instance_id, item.execution, call)
                 await self._dispatch.outcome(item.instance_id, item.execution, outcome)
             else:
@@ -53,7 +53,7 @@ class WorkDesk:
         looks at the row first.
         """
         later = msgspec.structs.replace(item, calls=[call], again=True, tries=item.tries + 1)
-        delay = delay_after(item.tries, self._settings)
+        delay = delay_for_others(item.tries, self._settings)
         _log.warning(
             "activity '%s' of instance '%s' is not in this app: it is put back for %g s",
             call.name,

@@ -19,8 +19,8 @@ class Polling:
     """Waits longer each time, up to `longest` seconds, until `reset`.
 
     Waits differ a little at random, as the Functions host's do: two hosts that look in step would leave every message
-    to the one that looks first. A store that notifies is asked to, one that tells of this process's own sends, too; any other is left alone for the
-    interval.
+    to the one that looks first. A store that notifies is asked to, one that tells of this process's own sends, too; any
+    other is left alone for the interval.
     """
 
     def __init__(self, queues: Queues, queue: str, longest: float) -> None:

@@ -24,7 +24,7 @@ _SAFE = 7 * 24 * 3600.0
 _AGAIN_AFTER = 1.0
 _AT_ONCE = 32
 
-SETTINGS = EngineSettings(fail_on_non_determinism=True, unknown_function_tries=0)
+SETTINGS = EngineSettings(fail_on_non_determinism=True, unknown_function_timeout=0)
 """What no deployment will mend fails here, instead of waiting for one."""
 
 

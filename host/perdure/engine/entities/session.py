@@ -21,7 +21,7 @@ from perdure.core.entities.record import Record
 from perdure.core.failure import Failure
 from perdure.core.intake import Verdict
 from perdure.core.messages import ControlMessage
-from perdure.engine.blocking import delay_after
+from perdure.engine.blocking import delay_for_others, waited_for_function
 from perdure.engine.deleting import delete_instance
 from perdure.engine.delivery import Inbound
 from perdure.engine.entities.dispatch import EntityDispatch
@@ -210,22 +210,22 @@ class EntitySession(SessionLoop):
     async def _put_back(self, batch: Sequence[Inbound], reason: UnknownFunctionError) -> bool:
         """Queue messages for later. False if that has been done often enough."""
         services = self._services
-        patient = [each for each in batch if each.message.tries < services.settings.unknown_function_tries]
+        patient = [each for each in batch if not waited_for_function(each.message.tries, services.settings)]
         if not patient or len(patient) < len(batch) or any(each.poisoned for each in batch):
             return False
         tries = max(inbound.message.tries for inbound in patient)
         for inbound in patient:
             message = inbound.message
-            delay = delay_after(message.tries, services.settings)
+            delay = delay_for_others(message.tries, services.settings)
             await services.mail.send(msgspec.structs.replace(message, tries=message.tries + 1), delay=delay)
         _log.warning(
-            "entity '%s': %s. What is asked of it (%d) is put back for %g s, time %d of %d: deploy it, or it will fail",
+            "entity '%s': %s. What is asked of it (%d) is put back for %g s: deploy it, or it will fail %g s "
+            "after it came",
             self.instance_id,
             reason,
             len(patient),
-            delay_after(tries, services.settings),
-            tries + 1,
-            services.settings.unknown_function_tries,
+            delay_for_others(tries, services.settings),
+            services.settings.unknown_function_timeout,
         )
         self._messages.put_back([])
         self._messages.let_go(patient)
