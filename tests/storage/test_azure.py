@@ -132,6 +132,16 @@ async def test_a_write_that_never_arrived_is_tried_again_and_succeeds(storage, t
     assert (await storage.read_instance("one")).commit == "mine"
 
 
+async def test_an_added_payload_whose_answer_was_lost_is_told_by_what_is_in_it(storage, transport):
+    transport.lose("blob:put")
+
+    assert await storage.add_payload("one", "p", b"mine") is False
+    assert await storage.get_payload("one", "p") == b"mine"
+
+    transport.lose("blob:put", delivered=False)
+    assert await storage.add_payload("one", "q", b"mine") is True
+
+
 async def test_deletes_and_reads_whose_answers_were_lost_succeed(storage, transport):
     etag = await storage.insert(new_row())
     await storage.put_payload("one", "p", b"x")
@@ -353,6 +363,7 @@ async def test_a_hub_that_was_never_created_is_explained(connection, opened):
         storage.merge("one", "W/\"datetime'2026-01-01T00%3A00%3A00.0000000Z'\"", commit("c")),
         storage.query(InstanceQuery()),
         storage.put_payload("one", "p", b"x"),
+        storage.add_payload("one", "p", b"x"),
         storage.get_payload("one", "p"),
         storage.list_payloads("one"),
         storage.put_segment("one", "s", b"x"),

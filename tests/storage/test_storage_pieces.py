@@ -35,6 +35,52 @@ async def test_a_payload_may_be_overwritten(storage):
     assert await storage.get_payload("one", "p") == b"short"
 
 
+@pytest.mark.parametrize("size", [0, 5000, 20 * 1024**2])
+async def test_a_payload_is_added_only_where_there_is_none(storage, size):
+    first, second = noise(size), prose(size + 1)
+
+    assert await storage.add_payload("one", "p", first) is True
+    assert await storage.add_payload("one", "p", second) is False
+    assert await storage.get_payload("one", "p") == first
+    assert await storage.add_payload("one", "q", second) is True
+    assert await storage.add_payload("two", "p", second) is True
+    assert await storage.list_payloads("one") == ["p", "q"]
+
+
+async def test_a_payload_that_was_put_is_not_added_and_one_that_was_deleted_is(storage):
+    await storage.put_payload("one", "p", b"put")
+    assert await storage.add_payload("one", "p", b"added") is False
+    await storage.delete_payloads("one", ["p"])
+
+    assert await storage.add_payload("one", "p", b"added") is True
+    await storage.put_payload("one", "p", b"put again")
+
+    assert await storage.get_payload("one", "p") == b"put again"
+
+
+async def test_of_many_who_add_the_same_payload_one_succeeds(storage):
+    data = [str(number).encode() for number in range(12)]
+
+    added = await asyncio.gather(*(storage.add_payload("one", "p", each) for each in data))
+
+    assert sorted(added) == [False] * 11 + [True]
+    assert await storage.get_payload("one", "p") == data[added.index(True)]
+
+
+async def test_payloads_are_listed_by_what_their_names_begin_with(storage):
+    for name in ("a", "ab", "ab-1", "abz", "b", "aB", "A"):
+        await storage.put_payload("one", name, b"x")
+    await storage.put_payload("one-ab", "ab", b"x")
+    await storage.put_segment("one", "ab-2", noise(10**6))
+
+    assert await storage.list_payloads("one", "ab") == ["ab", "ab-1", "abz"]
+    assert await storage.list_payloads("one", "ab-") == ["ab-1"]
+    assert await storage.list_payloads("one", "c") == []
+    assert len(await storage.list_payloads("one", "")) == 7
+    with pytest.raises(ValueError):
+        await storage.list_payloads("one", "a/b")
+
+
 async def test_bytes_that_are_gzip_already_come_back_untouched(storage):
     data = gzip.compress(noise(1000)) * 3
     await storage.put_payload("one", "p", data)
@@ -126,5 +172,7 @@ async def test_segments_and_payloads_of_one_name_are_two_things(storage):
 async def test_a_name_of_other_characters_is_refused(storage, name):
     with pytest.raises(ValueError):
         await storage.put_payload("one", name, b"")
+    with pytest.raises(ValueError):
+        await storage.add_payload("one", name, b"")
     with pytest.raises(ValueError):
         await storage.put_segment("one", name, b"")

@@ -74,13 +74,17 @@ class CountingStorage:
         self.counts["put_payload"] += 1
         await self._inner.put_payload(instance_id, payload_id, data)
 
+    async def add_payload(self, instance_id: str, payload_id: str, data: bytes) -> bool:
+        self.counts["add_payload"] += 1
+        return await self._inner.add_payload(instance_id, payload_id, data)
+
     async def get_payload(self, instance_id: str, payload_id: str) -> bytes:
         self.counts["get_payload"] += 1
         return await self._inner.get_payload(instance_id, payload_id)
 
-    async def list_payloads(self, instance_id: str) -> list[str]:
+    async def list_payloads(self, instance_id: str, prefix: str = "") -> list[str]:
         self.counts["list_payloads"] += 1
-        return await self._inner.list_payloads(instance_id)
+        return await self._inner.list_payloads(instance_id, prefix)
 
     async def delete_payloads(self, instance_id: str, payload_ids: list[str]) -> None:
         self.counts["delete_payloads"] += 1

@@ -60,6 +60,12 @@ def check_part(name: str) -> None:
         raise ValueError(f"{name!r} can't name a segment or a payload: use 1 to 128 of 0-9, A-Z, a-z and '-'")
 
 
+def check_prefix(prefix: str) -> None:
+    """Raise ValueError unless `prefix` is empty, or what the name of a payload can begin with."""
+    if prefix:
+        check_part(prefix)
+
+
 def check_row(row: Row) -> None:
     """Raise ValueError for a row that does not fit into one Azure table row."""
     instance = row.instance

@@ -15,6 +15,7 @@ from perdure.storage.limits import (
     check_delay,
     check_hub,
     check_part,
+    check_prefix,
     check_query,
     check_queue,
     check_receive,
@@ -160,11 +161,21 @@ class MemoryStorage:
         check_part(payload_id)
         self._here.payloads[instance_id, payload_id] = bytes(data)
 
+    async def add_payload(self, instance_id: str, payload_id: str, data: bytes) -> bool:
+        check_part(payload_id)
+        added = bytes(data)
+        return self._here.payloads.setdefault((instance_id, payload_id), added) is added
+
     async def get_payload(self, instance_id: str, payload_id: str) -> bytes:
         return _get(self._here.payloads, instance_id, payload_id)
 
-    async def list_payloads(self, instance_id: str) -> list[str]:
-        return sorted(payload_id for owner, payload_id in self._here.payloads if owner == instance_id)
+    async def list_payloads(self, instance_id: str, prefix: str = "") -> list[str]:
+        check_prefix(prefix)
+        return sorted(
+            payload_id
+            for owner, payload_id in self._here.payloads
+            if owner == instance_id and payload_id.startswith(prefix)
+        )
 
     async def delete_payloads(self, instance_id: str, payload_ids: list[str]) -> None:
         for payload_id in payload_ids:

@@ -90,11 +90,21 @@ class Payloads(Protocol):
     async def put_payload(self, instance_id: str, payload_id: str, data: bytes) -> None:
         """Store a payload (0 B to 100 MiB), compressed where that helps. `payload_id`: `[0-9A-Za-z-]`."""
 
+    async def add_payload(self, instance_id: str, payload_id: str, data: bytes) -> bool:
+        """Store a payload unless there is one of this id; False if there is, and it is left as it is.
+
+        A transport that retries may have succeeded at an earlier try whose answer was lost, and then False is the
+        answer to a write of one's own: who must know puts something into `data` that no other writer has, and compares.
+        """
+
     async def get_payload(self, instance_id: str, payload_id: str) -> bytes:
         """Return the payload. Raises `PayloadMissing`."""
 
-    async def list_payloads(self, instance_id: str) -> list[str]:
-        """Return the ids of all payloads stored for exactly this instance, sorted."""
+    async def list_payloads(self, instance_id: str, prefix: str = "") -> list[str]:
+        """Return the ids of the payloads stored for exactly this instance that begin with `prefix`, sorted.
+
+        `prefix`: `[0-9A-Za-z-]`, or empty for all.
+        """
 
     async def delete_payloads(self, instance_id: str, payload_ids: list[str]) -> None:
         """Delete the named payloads of this instance; missing ones are fine."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 from azure.storage.blob import ContentSettings
 
@@ -14,7 +14,7 @@ from perdure.storage.azure.account import RETRY_ANY_METHOD, Account
 from perdure.storage.azure.errors import error_code, translated
 from perdure.storage.azure.keys import to_folder, to_key
 from perdure.storage.compression import pack
-from perdure.storage.limits import check_part
+from perdure.storage.limits import check_part, check_prefix
 from perdure.storage.protocol import PayloadMissing
 
 S = TypeVar("S")
@@ -26,6 +26,8 @@ _MAX_ROW_BYTES = 700 * 1024
 _SEGMENT_SUFFIX = ".segment"
 """Tells a segment's blob from payloads, whose names have no dot."""
 _AT_ONCE = 8
+_IS_THERE = ("BlobAlreadyExists", "ConditionNotMet")
+"""How the service refuses to overwrite a blob; the second one where it came while a large one was on its way."""
 
 
 class AzurePieces:
@@ -70,16 +72,21 @@ class AzurePieces:
         check_part(payload_id)
         await self._upload(_blob_name(instance_id, payload_id), data)
 
+    async def add_payload(self, instance_id: str, payload_id: str, data: bytes) -> bool:
+        check_part(payload_id)
+        return await self._upload(_blob_name(instance_id, payload_id), data, overwrite=False)
+
     async def get_payload(self, instance_id: str, payload_id: str) -> bytes:
         data = await self._download(_blob_name(instance_id, payload_id))
         if data is None:
             raise _missing("payload", payload_id, instance_id)
         return data
 
-    async def list_payloads(self, instance_id: str) -> list[str]:
+    async def list_payloads(self, instance_id: str, prefix: str = "") -> list[str]:
+        check_prefix(prefix)
         folder = _blob_name(instance_id, "")
         with translated(self._account, "blob"):
-            names = [name async for name in self._container.list_blob_names(name_starts_with=folder)]
+            names = [name async for name in self._container.list_blob_names(name_starts_with=folder + prefix)]
         return sorted(name.removeprefix(folder) for name in names if not name.endswith(_SEGMENT_SUFFIX))
 
     async def delete_payloads(self, instance_id: str, payload_ids: list[str]) -> None:
@@ -108,13 +115,20 @@ class AzurePieces:
         with translated(self._account, "table"):
             return {entity["RowKey"]: entity.get("Blob") async for entity in entities}
 
-    async def _upload(self, name: str, data: bytes) -> None:
+    async def _upload(self, name: str, data: bytes, *, overwrite: bool = True) -> bool:
+        """Store a blob; False if there is one that must not be overwritten."""
         packed, gzip = await pack(data)
         settings = ContentSettings(content_type="application/octet-stream", content_encoding="gzip" if gzip else None)
         with translated(self._account, "blob"):
-            await self._container.upload_blob(
-                name, packed, length=len(packed), overwrite=True, content_settings=settings, max_concurrency=4
-            )
+            try:
+                await self._container.upload_blob(
+                    name, packed, length=len(packed), overwrite=overwrite, content_settings=settings, max_concurrency=4
+                )
+            except HttpResponseError as error:
+                if overwrite or error_code(error) not in _IS_THERE:
+                    raise
+                return False
+            return True
 
     async def _download(self, name: str) -> bytes | None:
         with translated(self._account, "blob"):

@@ -11,7 +11,7 @@ from typing import Literal
 
 from perdure.storage.compression import pack, unpack
 from perdure.storage.continuation import read_continuation, write_continuation
-from perdure.storage.limits import check_hub, check_part, check_query, check_row, check_update
+from perdure.storage.limits import check_hub, check_part, check_prefix, check_query, check_row, check_update
 from perdure.storage.protocol import Conflict, PayloadMissing
 from perdure.storage.rows import Instance, InstanceQuery, Page, Row, RowUpdate
 from perdure.storage.sqlite import rows
@@ -19,6 +19,8 @@ from perdure.storage.sqlite.database import Database
 from perdure.storage.sqlite.queues import SqliteQueues
 
 _Sort = Literal["segment", "payload"]
+_AFTER_ALL = "\x7f"
+"""Sorts after every character that a name can have."""
 _DESTROY = (
     "DELETE FROM instances WHERE hub = ?",
     "DELETE FROM tail WHERE hub = ?",
@@ -124,7 +126,7 @@ class SqliteStorage(SqliteQueues):
         return await self._database.read(work)
 
     async def list_segments(self, instance_id: str) -> list[str]:
-        return await self._list("segment", instance_id)
+        return await self._list("segment", instance_id, "")
 
     async def delete_segments(self, instance_id: str, names: list[str]) -> None:
         await self._delete("segment", instance_id, names)
@@ -134,14 +136,28 @@ class SqliteStorage(SqliteQueues):
         packed, gzip = await pack(data)
         await self._put("payload", instance_id, payload_id, packed, gzip=gzip)
 
+    async def add_payload(self, instance_id: str, payload_id: str, data: bytes) -> bool:
+        check_part(payload_id)
+        packed, gzip = await pack(data)
+
+        def work(connection: sqlite3.Connection) -> bool:
+            added = connection.execute(
+                "INSERT OR IGNORE INTO blobs (hub, instance_id, sort, name, gzip, data) VALUES (?, ?, ?, ?, ?, ?)",
+                (self._hub, instance_id, "payload", payload_id, gzip, packed),
+            )
+            return added.rowcount == 1
+
+        return await self._database.write(work)
+
     async def get_payload(self, instance_id: str, payload_id: str) -> bytes:
         data, gzip = await self._database.read(
             lambda connection: self._get(connection, "payload", instance_id, payload_id)
         )
         return await unpack(data) if gzip else data
 
-    async def list_payloads(self, instance_id: str) -> list[str]:
-        return await self._list("payload", instance_id)
+    async def list_payloads(self, instance_id: str, prefix: str = "") -> list[str]:
+        check_prefix(prefix)
+        return await self._list("payload", instance_id, prefix)
 
     async def delete_payloads(self, instance_id: str, payload_ids: list[str]) -> None:
         await self._delete("payload", instance_id, payload_ids)
@@ -155,11 +171,12 @@ class SqliteStorage(SqliteQueues):
 
         await self._database.write(work)
 
-    async def _list(self, sort: _Sort, instance_id: str) -> list[str]:
+    async def _list(self, sort: _Sort, instance_id: str, prefix: str) -> list[str]:
         def work(connection: sqlite3.Connection) -> list[str]:
             names = connection.execute(
-                "SELECT name FROM blobs WHERE hub = ? AND instance_id = ? AND sort = ? ORDER BY name",
-                (self._hub, instance_id, sort),
+                "SELECT name FROM blobs WHERE hub = ? AND instance_id = ? AND sort = ? AND name >= ? AND name < ? "
+                "ORDER BY name",
+                (self._hub, instance_id, sort, prefix, prefix + _AFTER_ALL),
             )
             return [name for (name,) in names]
 
