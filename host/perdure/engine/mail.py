@@ -9,6 +9,7 @@ from perdure.core.codec import Message, decode_message, encode_message
 from perdure.core.messages import Overflow, WorkItem
 from perdure.engine.clock import Clock, NewId
 from perdure.engine.hub import HubQueues
+from perdure.engine.payloads import payload_text
 from perdure.engine.settings import LONGEST_DELAY
 from perdure.storage.protocol import Storage
 from perdure.storage.rows import SentMessage
@@ -50,8 +51,7 @@ class Mail:
         """Read a message. Raises DataError if it is none of ours, PayloadMissing if its payload is gone."""
         message = decode_message(body)
         if isinstance(message, Overflow):
-            data = await self._storage.get_payload(message.owner, message.payload_id)
-            message = decode_message(data.decode())
+            message = decode_message(await payload_text(self._storage, message.owner, message.payload_id))
         return message
 
     async def _overflow(self, message: Message, body: str) -> Overflow:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from perdure.core.data import fits_inline, payload_of, reference
 from perdure.engine.clock import NewId
-from perdure.storage.protocol import Payloads
+from perdure.storage.protocol import PayloadDamaged, Payloads
 
 
 class PayloadDesk:
@@ -36,13 +36,13 @@ class PayloadDesk:
     async def text(self, owner: str, datum: str | None) -> str | None:
         """Return the JSON text of a datum. Raises PayloadMissing."""
         payload_id = payload_of(datum)
-        return datum if payload_id is None else (await self._storage.get_payload(owner, payload_id)).decode()
+        return datum if payload_id is None else await payload_text(self._storage, owner, payload_id)
 
     async def fetch(self, owner: str, data: Iterable[str | None]) -> dict[str, str]:
         """Return the texts of the payloads that `data` refer to, by payload id. Raises PayloadMissing."""
         ids = list(dict.fromkeys(payload_id for datum in data if (payload_id := payload_of(datum)) is not None))
-        found = await asyncio.gather(*(self._storage.get_payload(owner, payload_id) for payload_id in ids))
-        return {payload_id: payload.decode() for payload_id, payload in zip(ids, found, strict=True)}
+        found = await asyncio.gather(*(payload_text(self._storage, owner, payload_id) for payload_id in ids))
+        return dict(zip(ids, found, strict=True))
 
     async def hand_over(self, owner: str, datum: str | None, receiver: str, payload_id: str) -> str | None:
         """Return the datum as it may travel to another instance; a payload is copied there under `payload_id`."""
@@ -57,3 +57,12 @@ class PayloadDesk:
         ids = [payload_id for datum in data if (payload_id := payload_of(datum)) is not None]
         if ids:
             await self._storage.delete_payloads(owner, ids)
+
+
+async def payload_text(storage: Payloads, owner: str, payload_id: str) -> str:
+    """Return the text that a payload holds. Raises PayloadMissing, PayloadDamaged."""
+    data = await storage.get_payload(owner, payload_id)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise PayloadDamaged(f"The payload {payload_id!r} of {owner!r} is damaged: {error}.") from error

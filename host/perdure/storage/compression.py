@@ -6,6 +6,8 @@ import asyncio
 import gzip
 import zlib
 
+from perdure.storage.protocol import PayloadDamaged
+
 _MIN_BYTES = 512
 _SAMPLE_BYTES = 32 * 1024
 _WORTHWHILE = 0.9
@@ -21,12 +23,25 @@ async def pack(data: bytes) -> tuple[bytes, bool]:
     return await asyncio.to_thread(_pack, data)
 
 
-async def unpack(data: bytes) -> bytes:
-    """Undo `pack`'s gzip."""
+async def unpack(data: bytes, what: str) -> bytes:
+    """Undo `pack`'s gzip.
+
+    Args:
+        data: what was packed.
+        what: how an error names it, such as "payload 'p' of 'order-1'".
+
+    Raises:
+        PayloadDamaged: it is no whole gzip, or its checksum tells that bytes have changed.
+    """
     unpacked_bytes = int.from_bytes(data[-4:], "little")  # RFC 1952: the trailer's ISIZE
-    if unpacked_bytes <= _IN_LOOP_BYTES:
-        return gzip.decompress(data)
-    return await asyncio.to_thread(gzip.decompress, data)
+    try:
+        if not data:
+            raise EOFError("nothing is left of it")
+        if unpacked_bytes <= _IN_LOOP_BYTES:
+            return gzip.decompress(data)
+        return await asyncio.to_thread(gzip.decompress, data)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise PayloadDamaged(f"The {what} is damaged: {error}. Restore its bytes, or do without it.") from error
 
 
 def _pack(data: bytes) -> tuple[bytes, bool]:

@@ -28,6 +28,10 @@ class PayloadMissing(StorageError):
     """The payload does not exist: its instance was purged, or somebody deleted it by hand."""
 
 
+class PayloadDamaged(PayloadMissing):
+    """The payload is there, but its bytes are not those that were stored: it is as good as gone."""
+
+
 class QueueMissing(StorageError):
     """The queue does not exist: nobody created it, or somebody deleted it."""
 
@@ -75,7 +79,11 @@ class Segments(Protocol):
         """Store a segment of any size. Putting the same name again overwrites it. `name`: `[0-9A-Za-z-]`."""
 
     async def get_segments(self, instance_id: str, names: list[str]) -> list[bytes]:
-        """Return the named segments in the order asked for. Raises `PayloadMissing` if one does not exist."""
+        """Return the named segments in the order asked for.
+
+        Raises:
+            PayloadMissing: one does not exist; or it can't be decompressed (`PayloadDamaged`).
+        """
 
     async def list_segments(self, instance_id: str) -> list[str]:
         """Return the names of all segments stored for the instance, sorted."""
@@ -98,7 +106,7 @@ class Payloads(Protocol):
         """
 
     async def get_payload(self, instance_id: str, payload_id: str) -> bytes:
-        """Return the payload. Raises `PayloadMissing`."""
+        """Return the payload. Raises `PayloadMissing`, or `PayloadDamaged` if it can't be decompressed."""
 
     async def list_payloads(self, instance_id: str, prefix: str = "") -> list[str]:
         """Return the ids of the payloads stored for exactly this instance that begin with `prefix`, sorted.

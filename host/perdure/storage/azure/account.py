@@ -61,7 +61,7 @@ class Account:
             retry_policy=_Retry(self._transport),
             max_single_put_size=16 * _MIB,
             max_block_size=8 * _MIB,
-            # in one piece: the SDK can't decompress parts
+            # in one request, whatever its size
             max_single_get_size=128 * _MIB,
         )
 

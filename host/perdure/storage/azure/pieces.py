@@ -13,7 +13,7 @@ from azure.storage.blob import ContentSettings
 from perdure.storage.azure.account import RETRY_ANY_METHOD, Account
 from perdure.storage.azure.errors import error_code, translated
 from perdure.storage.azure.keys import to_folder, to_key
-from perdure.storage.compression import pack
+from perdure.storage.compression import pack, unpack
 from perdure.storage.limits import check_part, check_prefix
 from perdure.storage.protocol import PayloadMissing
 
@@ -77,7 +77,7 @@ class AzurePieces:
         return await self._upload(_blob_name(instance_id, payload_id), data, overwrite=False)
 
     async def get_payload(self, instance_id: str, payload_id: str) -> bytes:
-        data = await self._download(_blob_name(instance_id, payload_id))
+        data = await self._download(_blob_name(instance_id, payload_id), f"payload {payload_id!r} of {instance_id!r}")
         if data is None:
             raise _missing("payload", payload_id, instance_id)
         return data
@@ -102,7 +102,7 @@ class AzurePieces:
                 raise _missing("segment", name, instance_id) from error
         if "Blob" not in entity:
             return b"".join(entity[chunk] for chunk in sorted(entity) if chunk[0] == "D")
-        data = await self._download(entity["Blob"])
+        data = await self._download(entity["Blob"], f"segment {name!r} of {instance_id!r}")
         if data is None:
             raise _missing("segment", name, instance_id)
         return data
@@ -130,15 +130,18 @@ class AzurePieces:
                 return False
             return True
 
-    async def _download(self, name: str) -> bytes | None:
+    async def _download(self, name: str, what: str) -> bytes | None:
         with translated(self._account, "blob"):
             try:
-                # the SDK undoes the content encoding
-                return bytes(await (await self._container.download_blob(name)).readall())
+                # decompressing, the SDK takes a part for the whole: it does not look for the end of what it gets
+                blob = await self._container.download_blob(name, decompress=False)
+                data = bytes(await blob.readall())
             except ResourceNotFoundError as error:
                 if error_code(error) == "ContainerNotFound":
                     raise
                 return None
+        encoding = blob.properties.content_settings.content_encoding
+        return await unpack(data, what) if encoding == "gzip" else data
 
     async def _delete_blob(self, name: str) -> None:
         with translated(self._account, "blob"):

@@ -153,7 +153,7 @@ class SqliteStorage(SqliteQueues):
         data, gzip = await self._database.read(
             lambda connection: self._get(connection, "payload", instance_id, payload_id)
         )
-        return await unpack(data) if gzip else data
+        return await unpack(data, f"payload {payload_id!r} of {instance_id!r}") if gzip else data
 
     async def list_payloads(self, instance_id: str, prefix: str = "") -> list[str]:
         check_prefix(prefix)
