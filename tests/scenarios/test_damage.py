@@ -176,18 +176,25 @@ async def test_activities_of_an_instance_that_is_damaged_are_parked(hub, client)
     await others_go_on(hub)
 
 
-async def test_an_instance_whose_input_has_vanished_says_so(hub, client):
+@pytest.mark.parametrize(
+    ("stored", "told"),
+    [(None, "gone: payload '{}' does not exist"), (b'"\xff"', "damaged: payload '{}' can't be read")],
+)
+async def test_an_instance_whose_input_has_vanished_says_so(hub, client, stored, told):
     instance_id = hub.engine.new_id()
     datum = await hub.engine.payloads.offload(instance_id, f'"{LARGE}"')
     row = hub.engine.starting.row(instance_id, "echo", execution_id="e", input_=datum)
-    await hub.storage.delete_payloads(instance_id, [datum[1:]])
+    if stored is None:
+        await hub.storage.delete_payloads(instance_id, [datum[1:]])
+    else:
+        await hub.storage.put_payload(instance_id, datum[1:], stored)
     await hub.engine.starting.insert(row)
     await hub.engine.mail.send(Start(to=instance_id, id="s", execution_id="e"))
     (message,) = await parked(client)
     status = await client.get_status(instance_id, show_input=True)
     assert status.runtime_status == "Pending"
     assert message.id in status.reason
-    assert f"its input is gone: payload '{datum[1:]}'" in status.reason
+    assert f"its input is {told.format(datum[1:])}" in status.reason
     assert status.input_ is None
     await others_go_on(hub)
     listed = {each.instance_id: each for each in await client.get_status_all()}

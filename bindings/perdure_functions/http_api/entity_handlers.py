@@ -76,4 +76,6 @@ def _content_of(entity: EntityMetadata) -> dict[str, Any]:
         "entityId": {"name": entity.id.name, "key": entity.id.key},
         "lastOperationTime": time_text(entity.last_modified),
     }
-    return content | {"state": entity.state} if entity.includes_state else content
+    if entity.includes_state:
+        content["state"] = entity.state
+    return content if entity.reason is None else content | {"reason": entity.reason}

@@ -203,7 +203,8 @@ class ListedEntity(_Answer):
 
     entity_id: EntityName
     last_operation_time: datetime
-    state: Any = Field(default=None, description="Only if it was asked for.")
+    state: Any = Field(default=None, description="Only if it was asked for; null if it is lost.")
+    reason: str = Field(default="", description="Only if its state is lost, or messages for it are parked: which.")
 
 
 class ListedPoison(_Answer):

@@ -22,7 +22,7 @@ from perdure_functions.http_api.models import (
     Query,
     Status,
 )
-from perdure_functions.http_api.operations import OPERATIONS, SCHEMAS, Operation, schema_of
+from perdure_functions.http_api.operations import OPERATIONS, SCHEMAS, TROUBLE, Operation, schema_of
 from perdure_functions.links import ROUTE, origin
 
 _PROBLEMS = {
@@ -30,6 +30,7 @@ _PROBLEMS = {
     404: "There is no such instance, entity or message.",
     409: "The instance is in a state that does not allow it.",
     410: "The instance has ended.",
+    500: "What is stored of it is damaged or gone, or the app's settings or its hub are not as they should be.",
     503: "The hub's store can't be reached.",
 }
 _PATH_PARAMETERS = {
@@ -99,15 +100,24 @@ def _described(operation: Operation) -> dict[str, Any]:
         "operationId": operation.id,
         "summary": operation.summary,
         "parameters": [*_in_path(operation.path), *_in_query(operation.query), *_in_headers(operation.headers)],
-        "responses": {
-            **{str(code): _answer(meaning, schema) for code, (meaning, schema) in operation.answers.items()},
-            **{str(code): _answer(_PROBLEMS[code], schema_of(Problem)) for code in operation.problems},
-        },
+        "responses": _answers(operation),
     }
     if operation.body is not None:
         content: dict[str, Any] = {"application/json": {"schema": {}}}
         described["requestBody"] = {"description": operation.body, "required": False, "content": content}
     return described
+
+
+def _answers(operation: Operation) -> dict[str, Any]:
+    answers = dict(operation.answers)
+    for code in (*operation.problems, *TROUBLE):
+        meaning = _PROBLEMS[code]
+        schema: dict[str, Any] = {**schema_of(Problem)}
+        if code in answers:
+            expected, other = answers[code]
+            meaning, schema = f"{expected} Or: {meaning}", {"anyOf": [other, schema]}
+        answers[code] = (meaning, schema)
+    return {str(code): _answer(meaning, schema) for code, (meaning, schema) in answers.items()}
 
 
 def _answer(meaning: str, schema: dict[str, Any] | None) -> dict[str, Any]:

@@ -31,6 +31,8 @@ from perdure_functions.http_api.models import (
 from perdure_functions.http_api.paging import CONTINUATION
 
 SCHEMAS = "#/components/schemas/{model}"
+TROUBLE = (500, 503)
+"""Codes that tell of the hub and its store, not of the request."""
 _EMPTY = "Accepted; it takes effect with the instance's next turn."
 _SENT = "Accepted; the entity performs it in its turn."
 
@@ -46,7 +48,8 @@ class Operation:
     query: type[Query]
     answers: dict[int, tuple[str, Any]]
     """By code: what it means, and the schema of its body; None for none."""
-    problems: tuple[int, ...] = (400, 503)
+    problems: tuple[int, ...] = (400,)
+    """Codes of refusals; any operation may meet with `TROUBLE`, too."""
     body: str | None = None
     """What the body is, if there may be one."""
     headers: dict[str, str] = field(default_factory=dict)
@@ -75,7 +78,7 @@ OPERATIONS = [
                 200: ("It has completed, or been terminated, within `timeout`: its output, or its status.", {}),
                 500: ("It has failed within `timeout`: its status.", schema_of(Status)),
             },
-            problems=(400, 409, 503),
+            problems=(400, 409),
             body="The input.",
         )
         for rest, name, summary in (
@@ -99,7 +102,7 @@ OPERATIONS = [
         summary="Delete ended instances, with everything that is stored of them.",
         query=PurgeManyQuery,
         answers={200: ("Deleted.", schema_of(Purged))},
-        problems=(400, 404, 503),
+        problems=(400, 404),
     ),
     Operation(
         path=_INSTANCE,
@@ -112,7 +115,7 @@ OPERATIONS = [
             202: ("It has not ended; ask again later.", schema_of(Status)),
             500: ("It has failed, and `returnInternalServerErrorOnFailure` is set.", schema_of(Status)),
         },
-        problems=(400, 404, 503),
+        problems=(400, 404),
     ),
     Operation(
         path=_INSTANCE,
@@ -121,7 +124,7 @@ OPERATIONS = [
         summary="Delete an ended instance, with everything that is stored of it.",
         query=PurgeQuery,
         answers={200: ("Deleted.", schema_of(Purged))},
-        problems=(400, 404, 409, 503),
+        problems=(400, 404, 409),
     ),
     Operation(
         path=f"{_INSTANCE}/raiseEvent/{{eventName}}",
@@ -130,7 +133,7 @@ OPERATIONS = [
         summary="Send an instance an external event.",
         query=Query,
         answers={202: (_EMPTY, None)},
-        problems=(400, 404, 410, 503),
+        problems=(400, 404, 410),
         body="The event's data.",
     ),
     *(
@@ -141,7 +144,7 @@ OPERATIONS = [
             summary=summary,
             query=query,
             answers={202: (_EMPTY, None)},
-            problems=(400, 404, 410, 503),
+            problems=(400, 404, 410),
         )
         for name, summary, query in (
             ("terminate", "End an instance.", TerminateQuery),
@@ -156,7 +159,7 @@ OPERATIONS = [
         summary="Have a failed instance go back to before what failed it, and on from there.",
         query=ReasonQuery,
         answers={202: (_EMPTY, None)},
-        problems=(400, 404, 409, 410, 503),
+        problems=(400, 404, 409, 410),
     ),
     Operation(
         path=f"{_INSTANCE}/restart",
@@ -165,7 +168,7 @@ OPERATIONS = [
         summary="Start an instance's orchestrator once more, with the same input.",
         query=RestartQuery,
         answers={202: ("Started.", schema_of(CheckStatus))},
-        problems=(400, 404, 409, 503),
+        problems=(400, 404, 409),
     ),
     *(
         Operation(
@@ -189,7 +192,7 @@ OPERATIONS = [
         summary="Ask for the state of an entity.",
         query=Query,
         answers={200: ("The state.", {})},
-        problems=(400, 404, 503),
+        problems=(400, 404),
     ),
     Operation(
         path=_ENTITY,
@@ -198,7 +201,7 @@ OPERATIONS = [
         summary="Have an entity perform an operation.",
         query=SignalQuery,
         answers={202: (_SENT, None)},
-        problems=(400, 404, 503),
+        problems=(400, 404),
         body="The operation's input.",
     ),
     Operation(
@@ -208,7 +211,7 @@ OPERATIONS = [
         summary="Delete an entity; if it is a class, have it perform its operation `delete`.",
         query=Query,
         answers={202: (_SENT, None)},
-        problems=(400, 404, 503),
+        problems=(400, 404),
     ),
     Operation(
         path="/poison",
@@ -226,7 +229,7 @@ OPERATIONS = [
         summary="Show a parked message.",
         query=Query,
         answers={200: ("The message.", schema_of(Poison))},
-        problems=(400, 404, 503),
+        problems=(400, 404),
     ),
     Operation(
         path=_POISON,
@@ -235,7 +238,7 @@ OPERATIONS = [
         summary="Delete a parked message with its payloads; whoever waits for what it says waits for ever.",
         query=Query,
         answers={200: ("Deleted: this message.", schema_of(ListedPoison))},
-        problems=(400, 404, 503),
+        problems=(400, 404),
     ),
     Operation(
         path=f"{_POISON}/retry",
@@ -244,6 +247,6 @@ OPERATIONS = [
         summary="Send a parked message again.",
         query=Query,
         answers={202: ("Accepted; the message is in its queue.", None)},
-        problems=(400, 404, 503),
+        problems=(400, 404),
     ),
 ]

@@ -10,6 +10,7 @@ from perdure.errors import (
     InstanceExistsError,
     InstanceNotEndedError,
     InstanceNotFoundError,
+    PerdureError,
     PoisonMessageNotFoundError,
     StoredDataError,
     UnknownFunctionError,
@@ -37,7 +38,9 @@ _CODES: dict[type[Exception], int] = {
     DataError: 400,
     ValueError: 400,
     StorageUnavailable: 503,
+    PerdureError: 500,
 }
+"""The first one that an error is decides; what is none of them is a defect, and left to the host to log."""
 
 
 def add_http_functions(container: func.Blueprint, runtime: Runtime, auth_level: func.AuthLevel) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
@@ -10,6 +9,7 @@ import msgspec
 
 from perdure.client.arguments import instance_query, seconds_of
 from perdure.client.hub_client import HubClient
+from perdure.client.reading import readable
 from perdure.client.status import DurableOrchestrationStatus
 from perdure.core.entity_id import is_entity_id
 from perdure.core.naming import check_instance_id
@@ -116,9 +116,7 @@ class Asks(HubClient):
         """
         asked = InstanceQuery() if query is None else query
         page = await self._storage.query(asked, top=top, continuation=continuation)
-        statuses = await asyncio.gather(
-            *(self._reader.status(instance, show_input=show_input) for instance in page.instances)
-        )
+        statuses = await readable(self._reader.status(each, show_input=show_input) for each in page.instances)
         return StatusPage([status for status in statuses if status], page.continuation)
 
     async def wait_for_completion(
@@ -138,7 +136,7 @@ class Asks(HubClient):
         Raises:
             InstanceNotFoundError: there is no such instance.
             TimeoutError: it has not ended in time.
-            PayloadMissing: its input or output was stored apart, and has vanished.
+            PayloadMissing: its input or output was stored apart, and has vanished or is damaged.
             ValueError: the timeout is NaN.
         """
         return await self._wait(instance_id, timeout, lambda instance: instance.status in ENDED, show_input=show_input)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from perdure.client.arguments import aware, checked_prefix
 from perdure.client.entity_cleaning import EntityCleaning
 from perdure.client.entity_state import CleanEntityStorageResult, EntityMetadata, EntityPage, EntityStateResponse
 from perdure.client.hub_client import HubClient
+from perdure.client.reading import damaged_row, is_json, readable, told_of
 from perdure.core.aliases import also_named
-from perdure.core.data import to_json
+from perdure.core.data import payload_of, to_json
 from perdure.core.entities.admission import CLIENT_STREAM
 from perdure.core.entities.durable_entity import DELETE
 from perdure.core.entity_id import EntityId, instance_id_of
@@ -22,6 +22,7 @@ from perdure.core.messages import Operate, ReleaseLock
 from perdure.core.naming import check_text
 from perdure.core.streams import Place
 from perdure.core.typed import read_as
+from perdure.errors import StoredDataError
 from perdure.storage.protocol import PayloadMissing
 from perdure.storage.rows import Instance, InstanceQuery
 
@@ -106,13 +107,18 @@ class Entities(HubClient):
 
         Raises:
             DataError: the state does not fit.
+            StoredDataError: it is damaged.
+            PayloadMissing: it was stored apart, and has vanished or is damaged.
         """
         entity = instance_id_of(entityId)
         instance = await self._reader.find(entity)
         text = None if instance is None else await self._state_text(instance)
         if text is None:
             return EntityStateResponse(entity_exists=False)
-        state = read_as(text, expected_type, f"the state of entity '{entity}'")
+        try:
+            state = read_as(text, expected_type, f"the state of entity '{entity}'")
+        except (ValueError, RecursionError) as error:
+            raise StoredDataError(f"the state of entity '{entity}' is damaged: {error}") from error
         return EntityStateResponse(entity_exists=True, entity_state=state)
 
     @_also_named
@@ -249,12 +255,17 @@ class Entities(HubClient):
     ) -> EntityPage:
         page = await self._storage.query(query, top=top, continuation=continuation)
         shown = [each for each in page.instances if include_transient or each.output is not None]
-        described = await asyncio.gather(*(self._described(each, include_state=include_state) for each in shown))
+        described = await readable(self._described(each, include_state=include_state) for each in shown)
         return EntityPage([each for each in described if each.exists or include_transient], page.continuation)
 
     async def _described(self, instance: Instance, *, include_state: bool) -> EntityMetadata:
-        text = await self._state_text(instance) if include_state else None
-        shown: Mapping[str, Any] = json.loads(instance.custom_status) if instance.custom_status is not None else {}
+        """Describe an entity. Raises StoredDataError if its row is damaged."""
+        text, lost = await self._state_or_loss(instance) if include_state else (None, None)
+        try:
+            shown: Mapping[str, Any] = json.loads(instance.custom_status) if instance.custom_status is not None else {}
+        except ValueError as error:
+            raise damaged_row(instance.instance_id, error) from error
+        reasons = [reason for reason in (instance.reason, lost) if reason]
         return EntityMetadata(
             id=EntityId(instance.name, EntityId.parse(instance.instance_id).key),
             last_modified=instance.updated_at,
@@ -263,7 +274,21 @@ class Entities(HubClient):
             includes_state=include_state,
             exists=instance.output is not None,
             state_text=text,
+            reason="\n".join(reasons) or None,
         )
+
+    async def _state_or_loss(self, instance: Instance) -> tuple[str | None, str | None]:
+        """Return the JSON text of an entity's state; or what has become of the payload that held it."""
+        payload_id = payload_of(instance.output)
+        try:
+            text = await self._state_text(instance)
+        except PayloadMissing as missing:
+            return None, f"its state is {told_of(payload_id or '', missing)}"
+        if is_json(text):
+            return text, None
+        if payload_id is None:
+            raise damaged_row(instance.instance_id, "its state is no JSON")
+        return None, f"its state is {told_of(payload_id, None)}"
 
     async def _state_text(self, instance: Instance) -> str | None:
         """Return the JSON text of an entity's state; should its payload be gone, the entity has moved on."""

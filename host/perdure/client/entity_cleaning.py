@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from perdure.core.entities.admission import REMEMBERED
@@ -12,10 +13,13 @@ from perdure.engine.clock import Clock
 from perdure.engine.deleting import delete_instance
 from perdure.engine.entities.journal import EntityJournal
 from perdure.engine.settings import EngineSettings
-from perdure.storage.protocol import Storage
+from perdure.errors import StoredDataError
+from perdure.storage.protocol import PayloadMissing, Storage
 from perdure.storage.rows import Instance, InstanceQuery
 
 _PAGE = 500
+
+_log = logging.getLogger("perdure.client")
 
 
 class EntityCleaning:
@@ -41,7 +45,7 @@ class EntityCleaning:
             if instance.output is not None or instance.custom_status is not None:
                 continue
             journal = await self._journal(instance)
-            if journal.row is not None and self._is_empty(journal):
+            if journal is not None and journal.row is not None and self._is_empty(journal):
                 removed += await delete_instance(self._storage, journal.row)
         return removed
 
@@ -51,7 +55,8 @@ class EntityCleaning:
         async for instance in self._entities():
             if instance.custom_status is None:
                 continue
-            lock = (await self._journal(instance)).record().lock
+            journal = await self._journal(instance)
+            lock = None if journal is None else journal.record().lock
             if lock is not None and await self._is_orphaned(lock):
                 await self._release(instance.instance_id, lock.id)
                 released += 1
@@ -67,9 +72,14 @@ class EntityCleaning:
             if continuation is None:
                 return
 
-    async def _journal(self, instance: Instance) -> EntityJournal:
+    async def _journal(self, instance: Instance) -> EntityJournal | None:
+        """Return an entity's journal; None, and a line in the log, if it can't be read."""
         journal = EntityJournal(self._storage, instance.instance_id, EngineSettings())
-        await journal.load()
+        try:
+            await journal.load()
+        except (StoredDataError, PayloadMissing) as error:
+            _log.error("passed over in a clean-up: %s", error)
+            return None
         return journal
 
     def _is_empty(self, journal: EntityJournal) -> bool:

@@ -38,10 +38,12 @@ class EntityMetadata:
     """Whether it has a state."""
     state_text: str | None = None
     """JSON text of its state."""
+    reason: str | None = None
+    """Why something of it can't be processed or shown: messages are parked, the payload of its state is lost."""
 
     @property
     def state(self) -> Any:
-        """Its state as plain JSON; None if it has none, or if it was not asked for."""
+        """Its state as plain JSON; None if it has none, if it was not asked for, or if it is lost: see `reason`."""
         return self.get_state()
 
     def get_state(self, expected_type: Any = None) -> Any:

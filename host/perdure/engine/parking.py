@@ -28,8 +28,8 @@ from perdure.engine.hub import HubQueues, poison_queue
 from perdure.engine.mail import Mail
 from perdure.engine.parked_payloads import payloads_of
 from perdure.engine.settings import EngineSettings
-from perdure.errors import DataError, PoisonMessageNotFoundError
-from perdure.storage.protocol import Conflict, PayloadMissing, QueueMissing, Storage
+from perdure.errors import DataError, PoisonMessageNotFoundError, StoredDataError
+from perdure.storage.protocol import Conflict, PayloadDamaged, PayloadMissing, QueueMissing, Storage
 from perdure.storage.rows import QueueMessage, RowUpdate
 
 OWNER = "@Parked@messages"
@@ -222,12 +222,8 @@ class Parking:
 
     async def _find(self, message_id: str) -> PoisonMessage | None:
         try:
-            data = await self._storage.get_payload(OWNER, message_id)
-        except PayloadMissing:
-            return None
-        try:
-            return _entries.decode(data)
-        except msgspec.MsgspecError as error:
+            return _entries.decode(await self._storage.get_payload(OWNER, message_id))
+        except (PayloadDamaged, msgspec.MsgspecError) as error:
             return PoisonMessage(
                 id=message_id,
                 parked_at=None,
@@ -237,6 +233,8 @@ class Parking:
                 queue="",
                 body="",
             )
+        except PayloadMissing:
+            return None
 
     # ---- sending again, discarding ---------------------------------------------------------------------------------
 
@@ -245,11 +243,11 @@ class Parking:
 
         Raises:
             PoisonMessageNotFoundError: it is not parked.
-            DataError: its entry is damaged.
+            StoredDataError: its entry is damaged.
         """
         parked = await self.get(message_id)
         if not parked.queue:
-            raise DataError(f"poison message '{message_id}' can't be sent again, only discarded: {parked.reason}")
+            raise StoredDataError(f"poison message '{message_id}' can't be sent again, only discarded: {parked.reason}")
         try:
             message = await self._mail.open(parked.body)
         except (DataError, PayloadMissing):
