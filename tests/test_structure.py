@@ -18,6 +18,7 @@ LAYERS = {
     "storage": {"errors", "core"},
     "engine": {"errors", "core", "storage"},
     "client": {"errors", "core", "storage", "engine"},
+    "agents": {"errors", "core", "storage", "engine", "client"},
     "durable_http": {"errors", "core", "storage", "engine"},
     "testing": {"errors", "core", "storage", "engine", "client"},
     "local": {"errors", "core", "checking", "storage", "engine", "client"},

@@ -81,10 +81,11 @@ class Section:
     def __init__(self) -> None:
         self.request: LockRequested | None = None
         self.entered = False
+        self.takes_children = False
 
-    def ask(self, request: LockRequested) -> None:
-        """Begin to wait for a section."""
-        self.request, self.entered = request, False
+    def ask(self, request: LockRequested, *, takes_children: bool = False) -> None:
+        """Begin to wait for a section, in which sub-orchestrations may be called or not."""
+        self.request, self.entered, self.takes_children = request, False, takes_children
 
     def grant(self) -> None:
         """The section that was asked for is entered."""
@@ -132,9 +133,10 @@ class Section:
     def check_child(self, name: str) -> None:
         """Raise if no sub-orchestration can be started: it might wait for what its parent has locked."""
         self._check_held(f"sub-orchestration '{name}'")
-        if self.locked:
+        if self.locked and not self.takes_children:
             raise LockingRulesViolationError(
-                f"sub-orchestration '{name}' can't be called in a critical section: call it outside"
+                f"sub-orchestration '{name}' can't be called in a critical section: call it outside, or say "
+                f"lock_entities(..., sub_orchestrations=True) if it never needs what is locked"
             )
 
     def _check_held(self, what: str) -> None:

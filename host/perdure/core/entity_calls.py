@@ -100,12 +100,18 @@ class EntityCalls(Calls):
         place = frame.place(entity, no) if due is None else Place(f"{frame.execution}/{no}/at", 0)
         frame.ask(EntitySignaled(no, entity, operation, data, place, due))
 
-    def lock_entities(self, entities: Sequence[EntityId | str]) -> LockTask:
+    def lock_entities(self, entities: Sequence[EntityId | str], *, sub_orchestrations: bool = False) -> LockTask:
         """Lock entities for a critical section: `with (yield context.lock_entities([a, b])):`, or
         `async with context.lock_entities([a, b]):`.
 
         Within it nobody else performs operations of these entities. It can call them and no others, can't signal them,
-        and can't call sub-orchestrations. It ends with the `with` block, and in any case with the orchestration.
+        and can't call sub-orchestrations unless they are allowed. It ends with the `with` block, and in any case with
+        the orchestration.
+
+        Args:
+            entities: the entities.
+            sub_orchestrations: allow them. One that calls or locks a locked entity, or waits for one that does, waits
+                for ever, and so does its parent.
 
         Raises:
             LockingRulesViolationError: there is a critical section already.
@@ -123,7 +129,7 @@ class EntityCalls(Calls):
         task = LockTask(no, frame.leave_section)
         if frame.continuation is None:
             request = LockRequested(no, locked, frame.place(locked[0], no))
-            frame.section.ask(request)
+            frame.section.ask(request, takes_children=sub_orchestrations)
             frame.wait_for(request, cast("Task[Any]", task))
         return task
 

@@ -187,7 +187,7 @@ class Frame:
             return msgspec.structs.replace(action, no=no, place=self.place(action.entity, no))
         if isinstance(action, LockRequested):
             renewed = msgspec.structs.replace(action, no=no, place=self.place(action.entities[0], no))
-            self.section.ask(renewed)
+            self.section.ask(renewed, takes_children=self.section.takes_children)
             return renewed
         return msgspec.structs.replace(
             action, no=no, execution_id=self.child_execution(no), earlier=[*action.earlier, action.execution_id]

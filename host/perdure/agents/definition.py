@@ -1,0 +1,185 @@
+"""A durable agent: an agent, how its turns run, and the functions that a hub needs for them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from datetime import timedelta
+from typing import Any, Literal
+
+from agent_framework import AgentSession, Content, RawAgent
+
+from perdure.agents.callbacks import AgentCallbackContext, AgentResponseCallbackProtocol, Telling
+from perdure.agents.errors import AgentError
+from perdure.agents.framework_agents import LoopLimits, call_tool, keeps_own_history
+from perdure.agents.human import HumanPolicy
+from perdure.agents.messages import all_dumped, all_loaded
+from perdure.agents.model_step import Asked, one_step, whole_turn
+from perdure.agents.naming import checked_agent_name, entity_name, model_name, session_entity_id, tool_name, turn_name
+from perdure.agents.requests import RunRequest
+from perdure.agents.session_entity import Compaction, SessionEntity
+from perdure.agents.session_state import SessionState
+from perdure.agents.turn import Turn
+from perdure.client.client import Client
+from perdure.core.context import OrchestrationContext
+from perdure.core.entities.performing import EntityDefinition
+from perdure.core.retry import RetryPolicy
+from perdure.engine.registry import Registry
+
+Mode = Literal["turn", "steps"]
+"""`turn`: a whole turn is one checkpoint. `steps`: every call of the model and of a tool is one."""
+
+EXPIRES_AFTER = timedelta(days=14)
+TRANSCRIPT_LIMIT = 1024 * 1024
+MODEL_RETRY = RetryPolicy(first_retry_interval=timedelta(seconds=2), max_number_of_attempts=3, backoff_coefficient=2)
+
+GetClient = Callable[[], Awaitable[Client]]
+
+
+class DurableAgentDefinition:
+    """An agent, made durable.
+
+    Args:
+        agent: any object with the Agent Framework's agent protocol.
+        client: returns the hub's client, with which activities read sessions.
+        name: what it is called; by default the agent's own name.
+        mode: `turn` or `steps`; the latter needs an `Agent` of the framework.
+        model_retry: how a failed call of the model (in mode `turn`, a failed turn) is tried again; by default three
+            attempts, two and four seconds apart.
+        tool_retry: how a failed tool call is tried again, for all tools or by the tool's name; by default it is not:
+            the model is told that it failed. Mode `steps`.
+        human: how people are waited for. Mode `steps`.
+        callback: is told of answers as they come.
+        expires_after: a session that is left alone for so long is deleted; None keeps it for ever. 14 days by default.
+        max_transcript_bytes: largest transcript; its oldest turns are dropped. 1 MiB by default.
+        compaction: makes the transcript shorter after each turn: a function from messages to messages, async or not.
+
+    Raises:
+        AgentError: the agent has no proper name, or can't run in this mode.
+    """
+
+    def __init__(
+        self,
+        agent: Any,
+        client: GetClient,
+        *,
+        name: str | None = None,
+        mode: Mode = "turn",
+        model_retry: RetryPolicy | None = MODEL_RETRY,
+        tool_retry: RetryPolicy | Mapping[str, RetryPolicy] | None = None,
+        human: HumanPolicy | None = None,
+        callback: AgentResponseCallbackProtocol | None = None,
+        expires_after: timedelta | None = EXPIRES_AFTER,
+        max_transcript_bytes: int = TRANSCRIPT_LIMIT,
+        compaction: Compaction | None = None,
+    ) -> None:
+        self.name = checked_agent_name(getattr(agent, "name", None) if name is None else name)
+        self.agent = agent
+        self.mode = _checked_mode(agent, mode, self.name)
+        self.model_retry = model_retry
+        self.human = human or HumanPolicy()
+        self.callback = callback
+        self.expires_after = expires_after
+        self.model_activity = model_name(self.name)
+        self.tool_activity = tool_name(self.name)
+        self.limits = LoopLimits.of(agent) if isinstance(agent, RawAgent) else LoopLimits(1, 1, detailed_errors=False)
+        self._client = client
+        self._tool_retry = tool_retry
+        self._sessions = SessionEntity(self.name, max_transcript_bytes, compaction)
+
+    def retry_of_tool(self, tool: str) -> RetryPolicy | None:
+        """How a failed call of this tool is tried again."""
+        if isinstance(self._tool_retry, Mapping):
+            return self._tool_retry.get(tool)
+        return self._tool_retry
+
+    def register(self, registry: Registry) -> None:
+        """Add the agent's functions to those of an app."""
+        registry.orchestrators.add(turn_name(self.name), self.run_turn)
+        registry.activities.add(self.model_activity, self.ask_model)
+        registry.activities.add(self.tool_activity, self.run_tool)
+        registry.entities.add(entity_name(self.name), EntityDefinition(self._sessions.perform, self.expires_after))
+
+    # ---- the functions ---------------------------------------------------------------------------------------------
+
+    def run_turn(self, context: OrchestrationContext) -> Generator[Any, Any, Any]:
+        """The orchestrator of a turn: `{"sessionId": ..., "request": ...}` in, the turn's result out."""
+        given = context.get_input()
+        request = RunRequest.model_validate(given["request"])
+        return (yield from Turn(self, context, given["sessionId"], request).run())
+
+    async def ask_model(self, work: dict[str, Any]) -> dict[str, Any]:
+        """The activity that lets the agent answer: with one call of its model, or all at once."""
+        state = await self._state(work["sessionId"])
+        first = work["step"] == 0
+        known = state.results.get(work["correlationId"]) if first else None
+        if known is not None and known["status"] == "success":
+            return {"recorded": known}
+        asked = Asked(
+            transcript=all_loaded(state.messages),
+            said=all_loaded(work["said"]),
+            session_key=work["sessionId"],
+            session=state.session if first else work["session"],
+            options=_options(work),
+        )
+        telling = Telling(
+            self.callback, AgentCallbackContext(self.name, work["correlationId"], work["sessionId"], work["shown"])
+        )
+        ask = one_step if self.mode == "steps" else whole_turn
+        reply = await ask(self.agent, asked, telling.update)
+        await telling.response(reply.response)
+        return {
+            "messages": all_dumped(reply.response.messages),
+            "usage": dict(reply.response.usage_details) if reply.response.usage_details else None,
+            "session": reply.session,
+            "calls": reply.calls,
+        }
+
+    async def run_tool(self, work: dict[str, Any]) -> dict[str, Any]:
+        """The activity that runs a tool call."""
+        plan, kept = work["call"], work["session"]
+        session = AgentSession(session_id=work["sessionId"]) if kept is None else AgentSession.from_dict(kept)
+        call = Content.from_function_call(call_id=plan["callId"], name=plan["name"], arguments=plan["arguments"])
+        result = await call_tool(self.agent, call, session)
+        return {"type": "function_result", "call_id": plan["callId"], "result": result.result} | (
+            {"exception": str(result.exception)} if result.exception is not None else {}
+        )
+
+    async def _state(self, session: str) -> SessionState:
+        client = await self._client()
+        return SessionState.read((await client.read_entity_state(session_entity_id(self.name, session))).entity_state)
+
+
+def _checked_mode(agent: Any, mode: str, name: str) -> Mode:
+    if mode == "turn":
+        return "turn"
+    if mode != "steps":
+        raise AgentError(f"agent '{name}': its mode is 'turn' or 'steps', not {mode!r}")
+    if not isinstance(agent, RawAgent):
+        raise AgentError(
+            f"agent '{name}': mode 'steps' needs an Agent of the Agent Framework, whose model and tools can be called "
+            f"one by one; a {type(agent).__name__} runs in mode 'turn'"
+        )
+    if keeps_own_history(agent):
+        raise AgentError(
+            f"agent '{name}': in mode 'steps' the session keeps the history; remove the agent's history provider, or "
+            f"use mode 'turn'"
+        )
+    return "steps"
+
+
+def _options(work: dict[str, Any]) -> dict[str, Any]:
+    options: dict[str, Any] = dict(work["options"])
+    schema = work["responseFormat"]
+    if schema is not None:
+        options["response_format"] = _as_response_format(schema)
+    if not work["mayCallTools"]:
+        options["tool_choice"] = "none"
+    return options
+
+
+def _as_response_format(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return what models' services take; what already is that stays."""
+    if "json_schema" in schema or schema.get("type") in ("json_schema", "json_object", "text"):
+        return schema
+    name = str(schema.get("title") or "response")
+    return {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": True}}
