@@ -93,3 +93,12 @@ __all__ = [
     "activity_context",
     "register_type",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """`df.agents`, which needs the extra `agents`, is imported when it is first asked for."""
+    if name == "agents":
+        import importlib
+
+        return importlib.import_module("perdure_functions.agents")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -18,6 +18,7 @@ from perdure.agents.naming import checked_agent_name, entity_name, model_name, s
 from perdure.agents.requests import RunRequest
 from perdure.agents.session_entity import Compaction, SessionEntity
 from perdure.agents.session_state import SessionState
+from perdure.agents.sessions import AgentSessions
 from perdure.agents.turn import Turn
 from perdure.client.client import Client
 from perdure.core.context import OrchestrationContext
@@ -84,7 +85,7 @@ class DurableAgentDefinition:
         self.limits = LoopLimits.of(agent) if isinstance(agent, RawAgent) else LoopLimits(1, 1, detailed_errors=False)
         self._client = client
         self._tool_retry = tool_retry
-        self._sessions = SessionEntity(self.name, max_transcript_bytes, compaction)
+        self.entity = SessionEntity(self.name, max_transcript_bytes, compaction)
 
     def retry_of_tool(self, tool: str) -> RetryPolicy | None:
         """How a failed call of this tool is tried again."""
@@ -92,12 +93,16 @@ class DurableAgentDefinition:
             return self._tool_retry.get(tool)
         return self._tool_retry
 
+    def sessions(self, client: Client) -> AgentSessions:
+        """Return the agent's sessions, as a client sees them."""
+        return AgentSessions(self.name, client)
+
     def register(self, registry: Registry) -> None:
         """Add the agent's functions to those of an app."""
         registry.orchestrators.add(turn_name(self.name), self.run_turn)
         registry.activities.add(self.model_activity, self.ask_model)
         registry.activities.add(self.tool_activity, self.run_tool)
-        registry.entities.add(entity_name(self.name), EntityDefinition(self._sessions.perform, self.expires_after))
+        registry.entities.add(entity_name(self.name), EntityDefinition(self.entity.perform, self.expires_after))
 
     # ---- the functions ---------------------------------------------------------------------------------------------
 

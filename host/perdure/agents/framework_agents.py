@@ -186,7 +186,7 @@ async def call_tool(agent: RawAgent[Any], call: Content, session: AgentSession) 
         middleware=list(getattr(client, "function_middleware", ())),
         function_invocation_configuration={
             **(getattr(client, "function_invocation_configuration", None) or {}),
-            "max_iterations": 1,
+            "max_iterations": 2,
         },
     )
     copied.client = fake

@@ -1,0 +1,132 @@
+"""A Function app of agents. Its constructor and methods are those of the Agent Framework's own Functions host."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import azure.functions as func
+
+from perdure.agents.callbacks import AgentResponseCallbackProtocol
+from perdure.agents.definition import DurableAgentDefinition
+from perdure.agents.errors import AgentError
+from perdure.agents.naming import entity_name, turn_name
+from perdure.agents.orchestrated import DurableAIAgent
+from perdure.core.context import OrchestrationContext
+from perdure_functions.agents.health import add_health_route
+from perdure_functions.agents.mcp_tools import add_mcp_tool
+from perdure_functions.agents.run_routes import Waiting, add_agent_routes, add_request_routes
+from perdure_functions.app import DFApp
+
+_log = logging.getLogger("perdure.agents")
+
+_MAX_POLL_RETRIES = 30
+_POLL_INTERVAL = 1.0
+
+
+class AgentFunctionApp(DFApp):
+    """A Function app whose agents are durable.
+
+    Each agent has an entity (its sessions), an orchestrator (its turns), activities (its model, its tools) and, unless
+    that is switched off, HTTP routes below `agents/{name}`. Everything else that `DFApp` offers is there as well.
+
+    Args:
+        agents: the agents; more may be added with `add_agent`.
+        http_auth_level: key that the routes ask for.
+        enable_health_check: offer `GET health`.
+        enable_http_endpoints: offer the agents' routes.
+        enable_mcp_tool_trigger: offer each agent as a tool over the Model Context Protocol.
+        default_callback: is told of the answers of agents that have no callback of their own.
+        max_poll_retries: with `poll_interval_seconds`, how long a request waits for an answer: so many times this.
+        poll_interval_seconds: seconds.
+        defaults: options of `add_agent` for all agents, such as `mode` or `expires_after`.
+
+    Raises:
+        AgentError: an agent can't be made durable, or two have the same name.
+    """
+
+    def __init__(
+        self,
+        agents: Sequence[Any] | None = None,
+        http_auth_level: func.AuthLevel | str = func.AuthLevel.FUNCTION,
+        *,
+        enable_health_check: bool = True,
+        enable_http_endpoints: bool = True,
+        enable_mcp_tool_trigger: bool = False,
+        default_callback: AgentResponseCallbackProtocol | None = None,
+        max_poll_retries: int = _MAX_POLL_RETRIES,
+        poll_interval_seconds: float = _POLL_INTERVAL,
+        **defaults: Any,
+    ) -> None:
+        super().__init__(http_auth_level=http_auth_level)
+        if max_poll_retries < 1 or not poll_interval_seconds > 0:
+            raise AgentError("max_poll_retries is at least 1, and poll_interval_seconds more than zero")
+        self.enable_http_endpoints = enable_http_endpoints
+        self.enable_mcp_tool_trigger = enable_mcp_tool_trigger
+        self._waiting = Waiting(max_poll_retries * poll_interval_seconds)
+        self._defaults = {"callback": default_callback, **defaults}
+        self._definitions: dict[str, DurableAgentDefinition] = {}
+        if enable_health_check:
+            add_health_route(self, lambda: list(self._definitions.values()))
+        for agent in agents or ():
+            self.add_agent(agent)
+
+    @property
+    def agents(self) -> Mapping[str, Any]:
+        """The agents by name."""
+        return {name: definition.agent for name, definition in self._definitions.items()}
+
+    def add_agent(
+        self,
+        agent: Any,
+        callback: AgentResponseCallbackProtocol | None = None,
+        enable_http_endpoint: bool | None = None,
+        enable_mcp_tool_trigger: bool | None = None,
+        **options: Any,
+    ) -> None:
+        """Make an agent durable.
+
+        Args:
+            agent: any object with the Agent Framework's agent protocol; `as_agent` makes one of a function.
+            callback: is told of its answers.
+            enable_http_endpoint: offer its routes; by default what the app says.
+            enable_mcp_tool_trigger: offer it as a tool; by default what the app says.
+            options: `name`, `mode`, `model_retry`, `tool_retry`, `human`, `expires_after`, `max_transcript_bytes`,
+                `compaction`: see `perdure.agents.DurableAgentDefinition`.
+
+        Raises:
+            AgentError: it can't be made durable, or there is an agent of this name.
+        """
+        chosen = self._defaults | options | ({} if callback is None else {"callback": callback})
+        definition = DurableAgentDefinition(agent, self.runtime.client, **chosen)
+        taken = next((name for name in self._definitions if name.casefold() == definition.name.casefold()), None)
+        if taken is not None:
+            raise AgentError(f"there is an agent '{taken}' already: names are told apart by more than their case")
+        if not self._definitions and self.enable_http_endpoints:
+            add_request_routes(self, lambda: list(self._definitions.values()))
+        self._definitions[definition.name] = definition
+        self._add_functions(definition)
+        if self.enable_http_endpoints if enable_http_endpoint is None else enable_http_endpoint:
+            add_agent_routes(self, definition, self._waiting)
+        if self.enable_mcp_tool_trigger if enable_mcp_tool_trigger is None else enable_mcp_tool_trigger:
+            add_mcp_tool(self, definition)
+
+    def get_agent(self, context: OrchestrationContext, agent_name: str) -> DurableAIAgent:
+        """Return an agent for an orchestration to call: `reply = yield app.get_agent(context, "writer").run("...")`.
+
+        Raises:
+            AgentError: the app has no such agent.
+        """
+        if agent_name not in self._definitions:
+            known = ", ".join(sorted(self._definitions)) or "none"
+            raise AgentError(f"there is no agent '{agent_name}' in this app; it has: {known}")
+        return DurableAIAgent(context, agent_name)
+
+    def _add_functions(self, definition: DurableAgentDefinition) -> None:
+        self.orchestration_trigger("context", orchestration=turn_name(definition.name))(definition.run_turn)
+        self.activity_trigger("work", activity=definition.model_activity)(definition.ask_model)
+        self.activity_trigger("work", activity=definition.tool_activity)(definition.run_tool)
+        self.entity_trigger("context", entity_name(definition.name), expires_after=definition.expires_after)(
+            definition.entity.perform
+        )

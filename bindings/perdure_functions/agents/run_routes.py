@@ -1,0 +1,167 @@
+"""The HTTP routes of agents: run a turn, its result later, the transcript, and what people are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import azure.functions as func
+
+from perdure.agents.definition import DurableAgentDefinition
+from perdure.agents.errors import AgentError
+from perdure.agents.sessions import AlreadyAnswered, UnknownSession, UnknownTurn
+from perdure.errors import DataError
+from perdure.storage.protocol import StorageUnavailable
+from perdure_functions.agents.host_functions import add_function, function_name
+from perdure_functions.agents.run_requests import SESSION_HEADER, object_of, read_request
+from perdure_functions.app import DFApp
+from perdure_functions.client import DurableOrchestrationClient, json_response
+
+Handler = Callable[[func.HttpRequest, DurableOrchestrationClient], Awaitable[func.HttpResponse]]
+
+_CODES = {"success": 200, "running": 202, "waiting": 202, "failed": 500, "canceled": 409}
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How long requests wait for answers, in seconds."""
+
+    seconds: float
+
+
+def add_agent_routes(app: DFApp, definition: DurableAgentDefinition, waiting: Waiting) -> None:
+    """Add the routes of one agent.
+
+    Args:
+        app: the Function app.
+        definition: the agent.
+        waiting: how long a request waits for an answer.
+    """
+    routes = _AgentRoutes(definition, waiting)
+    base = f"agents/{definition.name}"
+    session = f"{base}/sessions/{{sessionId}}"
+    for purpose, method, route, handler in (
+        ("http", "POST", f"{base}/run", routes.run),
+        ("result", "GET", f"{session}/runs/{{correlationId}}", routes.result),
+        ("answer", "POST", f"{session}/runs/{{correlationId}}/requests/{{requestId}}", routes.answer),
+        ("transcript", "GET", session, routes.transcript),
+        ("forget", "DELETE", session, routes.forget),
+    ):
+        _add(app, function_name(definition.name, purpose), method, route, handler)
+
+
+def add_request_routes(app: DFApp, definitions: Callable[[], Sequence[DurableAgentDefinition]]) -> None:
+    """Add `GET agents/requests`: what all agents are asking people.
+
+    Args:
+        app: the Function app.
+        definitions: returns the app's agents.
+    """
+
+    async def requests(request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        agent, session = request.params.get("agent"), request.params.get("session_id")
+        found = [
+            pending | {"answerPath": _answer_path(pending)}
+            for definition in definitions()
+            if agent in (None, definition.name)
+            async for pending in definition.sessions(client).pending(session)
+        ]
+        return json_response(200, {"requests": found})
+
+    _add(app, "agent-requests", "GET", "agents/requests", requests)
+
+
+class _AgentRoutes:
+    def __init__(self, definition: DurableAgentDefinition, waiting: Waiting) -> None:
+        self._definition = definition
+        self._waiting = waiting
+
+    async def run(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        asked = read_request(request)
+        sessions = self._definition.sessions(client)
+        await sessions.start(asked.session, asked.request)
+        wait = self._waiting.seconds if asked.wait else 0
+        result = await sessions.result(asked.session, asked.request.correlation_id, wait=wait)
+        if not asked.wait and result["status"] == "running":
+            result["status"] = "accepted"
+        return _shown(self._definition.name, result, as_text=asked.as_text)
+
+    async def result(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        session, correlation = (request.route_params[name] for name in ("sessionId", "correlationId"))
+        return _shown(self._definition.name, await self._definition.sessions(client).result(session, correlation))
+
+    async def answer(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        session, correlation, asked = (
+            request.route_params[name] for name in ("sessionId", "correlationId", "requestId")
+        )
+        await self._definition.sessions(client).answer(session, correlation, asked, object_of(request))
+        return json_response(202, {"status": "accepted", "session_id": session, "correlation_id": correlation})
+
+    async def transcript(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        session = request.route_params["sessionId"]
+        state = await self._definition.sessions(client).transcript(session)
+        content = {
+            "agent": self._definition.name,
+            "session_id": session,
+            "turns": state.turns,
+            "message_count": len(state.messages),
+            "dropped_messages": state.dropped,
+            "messages": state.messages,
+        }
+        return json_response(200, content)
+
+    async def forget(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        session = request.route_params["sessionId"]
+        gone = await self._definition.sessions(client).forget(session)
+        if gone:
+            return func.HttpResponse(status_code=204)
+        return json_response(202, {"status": "deleting", "session_id": session})
+
+
+def _add(app: DFApp, name: str, method: str, route: str, handler: Handler) -> None:
+    async def function(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        try:
+            return await handler(req, client)
+        except (UnknownTurn, UnknownSession) as error:
+            return _complaint(404, error)
+        except AlreadyAnswered as error:
+            return _complaint(409, error)
+        except (AgentError, DataError) as error:
+            return _complaint(400, error)
+        except StorageUnavailable as error:
+            return _complaint(503, error)
+
+    add_function(app, name, app.route(route=route, methods=[method]), function)
+
+
+def _complaint(code: int, error: Exception) -> func.HttpResponse:
+    return json_response(code, {"error": str(error)})
+
+
+def _shown(agent: str, result: dict[str, Any], *, as_text: bool = False) -> func.HttpResponse:
+    """Return the answer to a caller who wants a turn's result."""
+    code = _CODES[result["status"]] if result["status"] != "accepted" else 202
+    headers = {SESSION_HEADER: _header_text(result["session_id"])}
+    if code == 202:  # noqa: PLR2004 - accepted
+        headers["Location"] = _run_path(agent, result)
+    shown = {key: result[key] for key in result if key not in ("messages", "completedAt", "agent")}
+    if as_text:
+        text = result["response"] or result.get("error", {}).get("message") or f"The turn is {result['status']}."
+        return func.HttpResponse(text, status_code=code, headers=headers, mimetype="text/plain")
+    if "error" in shown:
+        shown["error"] = shown["error"]["message"]
+    return json_response(code, shown, headers)
+
+
+def _header_text(value: str) -> str:
+    return value if value.isascii() and value.isprintable() else quote(value)
+
+
+def _run_path(agent: str, result: dict[str, Any]) -> str:
+    return f"/api/agents/{quote(agent)}/sessions/{quote(result['session_id'], safe='')}/runs/{result['correlation_id']}"
+
+
+def _answer_path(pending: dict[str, Any]) -> str:
+    return f"{_run_path(pending['agent'], pending)}/requests/{pending['requestId']}"
