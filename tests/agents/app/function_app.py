@@ -7,9 +7,9 @@ import time
 
 import azure.functions as func
 from agent_framework import Agent, tool
+from tests.agents.models import ScriptedModel, calls
 
 import perdure_functions as df
-from tests.agents.models import ScriptedModel, calls
 
 LEDGER = pathlib.Path(os.environ.get("LEDGER", os.devnull))
 PACE = float(os.environ.get("PACE", "0"))
@@ -17,7 +17,7 @@ PACE = float(os.environ.get("PACE", "0"))
 
 def note(what: str) -> None:
     """Write down that something happened, at once."""
-    if LEDGER != pathlib.Path(os.devnull):
+    if pathlib.Path(os.devnull) != LEDGER:
         with LEDGER.open("a") as file:
             file.write(f"{os.getpid()} {what}\n")
     time.sleep(PACE)
@@ -55,9 +55,7 @@ async def broken(messages):
 
 app_mode = os.environ.get("MODE", "steps")
 app = df.agents.AgentFunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS, model_retry=None)
-app.add_agent(
-    Agent(ScriptedModel(researcher), "You look pages up.", name="researcher", tools=[look_up]), mode=app_mode
-)
+app.add_agent(Agent(ScriptedModel(researcher), "You look pages up.", name="researcher", tools=[look_up]), mode=app_mode)
 app.add_agent(df.agents.as_agent(parrot, name="parrot", description="Repeats what it hears."))
 app.add_agent(df.agents.as_agent(broken, name="broken"))
 
