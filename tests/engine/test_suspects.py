@@ -85,6 +85,36 @@ async def test_who_ends_the_process_is_condemned_and_those_in_line_are_not(court
     assert await court.storage.list_payloads(OWNER) == []
 
 
+async def test_whoever_condemns_has_a_delivery_left_for_it(court):
+    """With the last one a message can only be parked, though others' deaths may have used up the ones before."""
+    await court.storage.put_payload(OWNER, await mark_of(court, "killer"), str(TRIALS).encode())
+    last = EngineSettings().max_deliveries
+    await court.judge("killer", last)
+    assert (court.begun, court.condemned) == ([], [])
+    assert await court.put_back() == ["killer"]
+    await court.judge("killer")
+    assert court.condemned == ["killer"]
+    assert await court.storage.list_payloads(OWNER) == []
+
+
+async def test_what_ends_the_process_even_as_it_is_condemned_is_not_put_back_for_ever(court):
+    await court.storage.put_payload(OWNER, await mark_of(court, "killer"), str(TRIALS).encode())
+    last = EngineSettings().max_deliveries
+    await court.judge("killer", last)
+    await court.judge("killer", last)
+    assert await court.put_back() == ["killer"], "once"
+    assert court.condemned == ["killer"]
+
+
+async def mark_of(court, body):
+    court.deadly.add(body)
+    (running,) = await begin(court, body)
+    (mark,) = await court.storage.list_payloads(OWNER)
+    await court.die(running)
+    court.begun.clear()
+    return mark
+
+
 async def test_who_waits_too_long_in_line_is_put_back(court, monkeypatch):
     monkeypatch.setattr("perdure.engine.suspects._LONGEST_WAIT_IN_LINE", 0.01)
     court.deadly = {"long"}

@@ -129,6 +129,10 @@ class Suspects:
                     return
                 if await self._survives(mark, tried, attempt):
                     return
+            elif tried == TRIALS and 1 < dequeue_count >= self._settings.max_deliveries:
+                await self._note(mark, TRIALS + 1)  # once only: should its condemnation end the process, it is parked
+                await self._put_back(queue, body)
+                return
             await condemn()
             await self._storage.delete_payloads(OWNER, [mark])
         finally:

@@ -15,16 +15,18 @@ from enum import Enum, auto
 from functools import partial
 from typing import Any, TypeVar
 
-from perdure.engine.hub import HubQueues
+from perdure.engine.hub import HubQueues, poison_queue
 from perdure.engine.registry import Registry
 from perdure.engine.settings import EngineSettings
 from perdure.engine.tending import Hold, tend
 from perdure.engine.worker import Worker
 from perdure.storage.memory import MemoryStorage, MemoryStore
 from perdure.storage.protocol import Conflict, Storage, StorageUnavailable
+from perdure.storage.rows import QueueMessage
 from perdure.testing.virtual_time import EPOCH, VirtualClock, VirtualTimeLoop
 
 T = TypeVar("T")
+Handler = Callable[[str, str, int], Awaitable[None]]
 
 _RESTART_AFTER = (0.5, 20.0)
 _TRANSPORT_TRIES = 4
@@ -117,6 +119,8 @@ class Simulation:
         script: fates of certain storage calls, by the number of the try (from 0); `faults` decides on the others.
         settings: of the engine.
         invisibility: of received messages, in seconds.
+        max_deliveries: deliveries after which a message is moved to its queue for poison messages, which workers then
+            serve, too; None means that none ever is.
     """
 
     def __init__(
@@ -129,6 +133,7 @@ class Simulation:
         script: Mapping[int, Fate] | None = None,
         settings: EngineSettings | None = None,
         invisibility: float = 10.0,
+        max_deliveries: int | None = None,
     ) -> None:
         self.seed = seed
         self.random = random.Random(seed)  # noqa: S311 - repeatable on purpose
@@ -148,7 +153,8 @@ class Simulation:
         self._script = dict(script or {})
         self._workers = workers
         self._invisibility = invisibility
-        self._settings = replace(settings or EngineSettings(), max_deliveries=1_000_000)
+        self._max_deliveries = max_deliveries
+        self._settings = replace(settings or EngineSettings(), max_deliveries=max_deliveries or 1_000_000)
         self._lives: list[Life] = []
 
     # ---- running -----------------------------------------------------------------------------------------------
@@ -182,6 +188,8 @@ class Simulation:
         await self.storage.create()
         for queue in HubQueues(self.storage.hub).all:
             await self.storage.create_queue(queue)
+            if self._max_deliveries is not None:
+                await self.storage.create_queue(poison_queue(queue))
         for number in range(self._workers):
             self._begin_life(f"worker-{number}")
         await scenario
@@ -286,12 +294,21 @@ class Simulation:
         if not life.alive:
             raise WorkerKilled
 
+    def end_process(self) -> None:
+        """End the process of the worker in which this is called, as a function does that calls `os._exit`."""
+        life = _living.get()
+        if life is not None and life.alive:
+            self._end(life)
+
     def _crash(self, life: Life) -> None:
+        self._end(life)
+        raise WorkerKilled
+
+    def _end(self, life: Life) -> None:
         self.crashes += 1
         self._kill(life)
         name = life.name
         self.loop.call_later(self.random.uniform(*_RESTART_AFTER), lambda: self._begin_life(name))
-        raise WorkerKilled
 
     def _kill(self, life: Life) -> None:
         life.alive = False
@@ -308,13 +325,17 @@ class Simulation:
 
     async def _live(self, life: Life) -> None:
         life.engine = engine = self._engine(life)
-        control = engine.queues.control[0]
-        await asyncio.gather(
-            self._pump(engine, control, engine.handle_control),
-            self._pump(engine, engine.queues.work, lambda body, _, count: engine.handle_work(body, count)),
-        )
+        control, work = engine.queues.control[0], engine.queues.work
+        served: list[tuple[str, Handler]] = [
+            (control, engine.handle_control),
+            (work, lambda body, _, count: engine.handle_work(body, count)),
+        ]
+        if self._max_deliveries is not None:
+            served.append((poison_queue(control), engine.handle_suspect_control))
+            served.append((poison_queue(work), engine.handle_suspect_work))
+        await asyncio.gather(*(self._pump(engine, queue, handle) for queue, handle in served))
 
-    async def _pump(self, engine: Worker, queue: str, handle: Callable[[str, str, int], Awaitable[None]]) -> None:
+    async def _pump(self, engine: Worker, queue: str, handle: Handler) -> None:
         while True:
             try:
                 messages = await engine.storage.receive(queue, count=4, invisibility=self._invisibility)
@@ -322,7 +343,11 @@ class Simulation:
                 messages = []
             self.random.shuffle(messages)
             for message in messages:
-                work = partial(handle, message.body, message.message_id, message.dequeue_count)
+                work: Callable[[], Awaitable[None]]
+                if self._is_worn_out(queue, message):
+                    work = partial(_move, engine.storage, poison_queue(queue), message.body)
+                else:
+                    work = partial(handle, message.body, message.message_id, message.dequeue_count)
                 renewed = self.random.random() >= self.faults.unrenewed
                 hold = Hold(
                     engine.storage,
@@ -333,6 +358,10 @@ class Simulation:
                 )
                 self.loop.create_task(tend(hold, work, retry_after=self.random.uniform(0, 3)))
             await asyncio.sleep(self.random.uniform(0.1, 2.0) if messages else 2.0)
+
+    def _is_worn_out(self, queue: str, message: QueueMessage) -> bool:
+        most = self._max_deliveries
+        return most is not None and message.dequeue_count > most and queue in HubQueues(self.storage.hub).all
 
     # ---- the loop's own ----------------------------------------------------------------------------------------
 
@@ -363,3 +392,7 @@ class Simulation:
 
     def _epoch_seconds(self) -> float:
         return EPOCH.timestamp() + self.loop.time()
+
+
+async def _move(storage: Storage, queue: str, body: str) -> None:
+    await storage.send(queue, body)
