@@ -1,0 +1,25 @@
+"""Durable workflows: a `Workflow` of the Microsoft Agent Framework as an orchestration, its executors as activities."""
+
+from __future__ import annotations
+
+from perdure.agents.workflows.definition import Retry, WorkflowDefinition
+from perdure.agents.workflows.errors import (
+    UndeclaredTypeError,
+    WorkflowFailedError,
+    WorkflowInputError,
+    WorkflowRegistrationError,
+    WorkflowResponseError,
+)
+from perdure.agents.workflows.registration import FunctionTarget, register_workflow
+
+__all__ = [
+    "FunctionTarget",
+    "Retry",
+    "UndeclaredTypeError",
+    "WorkflowDefinition",
+    "WorkflowFailedError",
+    "WorkflowInputError",
+    "WorkflowRegistrationError",
+    "WorkflowResponseError",
+    "register_workflow",
+]

@@ -1,0 +1,129 @@
+"""Registers a workflow: an orchestration for it, an activity for each of its executors."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+from agent_framework import Workflow
+
+from perdure.agents.workflows.activity import ExecutorActivity
+from perdure.agents.workflows.definition import Retry, WorkflowDefinition, define
+from perdure.agents.workflows.errors import WorkflowRegistrationError
+from perdure.agents.workflows.naming import checked_workflow_name
+from perdure.agents.workflows.orchestrator import orchestrator_of
+from perdure.agents.workflows.wire import Done, Work
+from perdure.engine.registry import Registry
+
+
+class FunctionTarget(Protocol):
+    """Where functions can be registered by name: an engine's registry, an app."""
+
+    def add_orchestrator(self, name: str, function: Callable[..., Any]) -> None:
+        """Register an orchestrator."""
+
+    def add_activity(self, name: str, function: Callable[..., Any]) -> None:
+        """Register an activity, whose parameter is named `work`."""
+
+
+class _RegistryTarget:
+    """An engine's registry as a target."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def add_orchestrator(self, name: str, function: Callable[..., Any]) -> None:
+        self._registry.orchestrators.add(name, function)
+
+    def add_activity(self, name: str, function: Callable[..., Any]) -> None:
+        self._registry.activities.add(name, function)
+
+
+_registered: WeakKeyDictionary[Any, dict[str, tuple[str, WorkflowDefinition]]] = WeakKeyDictionary()
+"""Names of functions in lower case, by the owner of the functions; with the name as it is written and its workflow."""
+
+
+def register_workflow(
+    target: FunctionTarget | Registry,
+    workflow: Workflow | Callable[[], Workflow],
+    *,
+    name: str | None = None,
+    types: Iterable[Any] = (),
+    retry: Retry = None,
+    tasks_per_generation: int = 200,
+    owner: Any = None,
+) -> WorkflowDefinition:
+    """Make durable functions of a workflow and of the workflows that it wraps.
+
+    Args:
+        target: where the functions go.
+        workflow: the workflow, as its builder returns it; or a function without parameters that builds it, which is
+            called for each activity: for workflows whose executors keep a run's data in objects of their own.
+        name: what it is called by, if not by its own name.
+        types: further types that may be stored, beside those that handlers declare.
+        retry: how executors that raise are tried again: a policy for all, or policies by executor id.
+        tasks_per_generation: activities after which a run continues as new, so that its history stays short.
+        owner: whose names have to differ; by default `target`.
+
+    Returns:
+        What has been registered.
+
+    Raises:
+        WorkflowRegistrationError: a name is unusable or taken, or two types have one name.
+    """
+    make: Callable[[], Workflow] = _constant(workflow) if isinstance(workflow, Workflow) else workflow
+    its_name = checked_workflow_name(name or make().name)
+    definition = define(make, its_name, types=types, retry=retry, tasks_per_generation=tasks_per_generation)
+    taken = _registered.setdefault(target if owner is None else owner, {})
+    functions = _RegistryTarget(target) if isinstance(target, Registry) else target
+    for each in definition.all():
+        checked_workflow_name(each.name)
+        known = taken.get(f"orchestrator {each.orchestration.casefold()}")
+        if known is not None and each is not definition and _same(known[1], each):
+            continue
+        _register(functions, each, taken)
+    return definition
+
+
+def _register(
+    target: FunctionTarget, workflow: WorkflowDefinition, taken: dict[str, tuple[str, WorkflowDefinition]]
+) -> None:
+    _claim(taken, "orchestrator", workflow.orchestration, workflow)
+    target.add_orchestrator(workflow.orchestration, orchestrator_of(workflow))
+    for executor_id in workflow.make().executors:
+        activity = ExecutorActivity(workflow.make, workflow.codec, executor_id)
+        name = workflow.activity(executor_id)
+        _claim(taken, "activity", name, workflow)
+        target.add_activity(name, _activity_function(activity))
+
+
+def _claim(
+    taken: dict[str, tuple[str, WorkflowDefinition]], kind: str, name: str, workflow: WorkflowDefinition
+) -> None:
+    key = f"{kind} {name.casefold()}"
+    if key in taken:
+        other, its_workflow = taken[key]
+        raise WorkflowRegistrationError(
+            f"workflow '{workflow.name}' needs {'an' if kind[0] in 'ao' else 'a'} {kind} named '{name}', but workflow "
+            f"'{its_workflow.name}' has {'one of that name' if other == name else f"'{other}'"} already: rename a "
+            f"workflow or an executor (upper and lower case are the same)"
+        )
+    taken[key] = (name, workflow)
+
+
+def _same(one: WorkflowDefinition, other: WorkflowDefinition) -> bool:
+    """Whether two definitions are of the same workflow, wrapped twice."""
+    return one.make() is other.make() or one.make().graph_signature_hash == other.make().graph_signature_hash
+
+
+def _constant(workflow: Workflow) -> Callable[[], Workflow]:
+    return lambda: workflow
+
+
+def _activity_function(activity: ExecutorActivity) -> Callable[[Any], Awaitable[Done]]:
+    async def run_executor(work: Any) -> Any:
+        given: Work = work
+        return await activity.run(given)
+
+    return run_executor

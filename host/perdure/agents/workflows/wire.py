@@ -1,0 +1,124 @@
+"""What travels between a workflow's orchestrator and its activities: plain JSON, described here.
+
+The orchestrator looks at the shape only; the data of messages, states and requests, written by the codec, are opaque
+to it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+Json = Any
+"""A value written by the codec."""
+
+
+class Route(TypedDict):
+    """Where one edge group leads a message."""
+
+    group: int
+    """The edge group's place in the workflow's list."""
+    way: Literal["straight", "spread", "fan-in", "broken"]
+    """straight: to one target. spread: to several, each apart. fan-in: into the group's buffer. broken: the group's
+    condition or selection function raised."""
+    targets: NotRequired[list[str]]
+    error: NotRequired[list[str]]
+    """The type of the exception and its text, if it raised."""
+
+
+class Message(TypedDict):
+    """A message that an executor sent, and where it goes. Without routes it goes nowhere, and its data are left out."""
+
+    routes: list[Route]
+    data: NotRequired[Json]
+
+
+class Delivery(TypedDict):
+    """One message (or input, or answer) handed to an executor."""
+
+    kind: Literal["message", "input", "answer", "nested"]
+    sources: list[str]
+    data: Json
+    request: NotRequired[Request]
+    """What an answer answers."""
+    result: NotRequired[NestedResult]
+    """What the wrapped workflow made of it, for an executor that wraps one."""
+
+
+class Request(TypedDict):
+    """A request for information that has not been answered."""
+
+    id: str
+    executor: str
+    data: Json
+    """What is asked, to be handed back to the executor with the answer."""
+    request_type: str
+    response_type: Json
+    """Type of the answer, written by the codec."""
+    response_shown: str
+    """The same for people."""
+
+
+class Emitted(TypedDict):
+    """An event of a run, as the framework types them: output, intermediate, executor_invoked and so on."""
+
+    type: str
+    executor: NotRequired[str]
+    data: NotRequired[Json]
+
+
+class Outcome(TypedDict):
+    """What one delivery led to, in the order in which it happened."""
+
+    sent: list[Message]
+    events: list[Emitted]
+    requests: list[Request]
+    shared: list[list[Any]]
+    """Changes of the shared state: [key, value] for one that was set, [key] for one that was deleted."""
+
+
+class Work(TypedDict):
+    """Input of an executor's activity: all that it receives in one superstep."""
+
+    run: str
+    """Names the run, the same for all its supersteps."""
+    deliveries: list[Delivery]
+    state: Json
+    shared: dict[str, Json]
+
+
+class Done(TypedDict):
+    """Result of an executor's activity."""
+
+    outcomes: list[Outcome]
+    state: Json
+
+
+class NestedResult(TypedDict):
+    """What a run of a wrapped workflow leads to, until it is idle."""
+
+    outputs: list[Json]
+    intermediates: list[Json]
+    requests: list[Request]
+    """Those that are new."""
+    pending: list[str]
+    """Ids of the requests that were open before."""
+    waiting: bool
+    """Whether requests are open now."""
+
+
+class NestedWork(TypedDict):
+    """Input of the orchestration of a workflow that an executor wraps: what the executor receives in one superstep."""
+
+    run: str
+    activity: str
+    """The executor's activity, which hands on what the wrapped workflow leads to."""
+    deliveries: list[Delivery]
+    state: Json
+    """Where the wrapped workflow stands; None before its first input."""
+    shared: dict[str, Json]
+    outcomes: list[Outcome]
+    """Of the deliveries that are done."""
+    entered: bool
+    """Whether the first delivery has been handed to the wrapped workflow."""
+    pending: list[str]
+    """Ids of the requests that were open before it was."""

@@ -1,0 +1,42 @@
+"""A chat client whose answers follow from what it is sent: no model, no network, and the same answer every time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from agent_framework import Agent, BaseChatClient, ChatResponse, Content, FunctionInvocationLayer, Message
+
+Script = Callable[[Sequence[Message], Mapping[str, Any]], str | Content]
+
+
+class ScriptedClient(FunctionInvocationLayer, BaseChatClient):
+    """Answers as a function of the messages and options says: with a text, or with a call of a tool."""
+
+    def __init__(self, script: Script) -> None:
+        super().__init__()
+        self._script = script
+
+    def _inner_get_response(
+        self, *, messages: Sequence[Message], stream: bool, options: Mapping[str, Any], **_: Any
+    ) -> Any:
+        assert not stream, "a durable workflow does not stream"
+
+        async def respond() -> ChatResponse:
+            answer = self._script(messages, options)
+            return ChatResponse(messages=[Message("assistant", [answer])], response_id="r")
+
+        return respond()
+
+
+def agent(name: str, script: Script | None = None, **options: Any) -> Agent[Any]:
+    """Return an agent that says what it was told, or what its script says."""
+
+    def echo(messages: Sequence[Message], _: Mapping[str, Any]) -> str:
+        heard = [f"{each.author_name or each.role}:{each.text}" for each in messages]
+        return f"{name} heard {len(heard)}, last {heard[-1]}"
+
+    # handoffs are calls of tools, which the framework wants kept in its own history
+    return Agent(
+        ScriptedClient(script or echo), name=name, id=name, require_per_service_call_history_persistence=True, **options
+    )
