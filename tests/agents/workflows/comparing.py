@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from agent_framework import WorkflowRunState
 
-from perdure.agents.workflows import WorkflowDefinition
 from perdure.agents.workflows.definition import define
 from perdure.agents.workflows.plain import plain
+from perdure.client.status import DurableOrchestrationStatus
+from perdure.core.status import OrchestrationRuntimeStatus
 from tests.agents.workflows.corpus import Example
 
+FINISHED = ("TaskCompleted", "SubOrchestrationInstanceCompleted")
 MADE_UP = {"message_id", "response_id", "created_at", "author_id"}
 """Fields that the framework makes up."""
 
@@ -40,7 +43,7 @@ def without_made_up(data: Any) -> Any:
 async def in_process(example: Example) -> Told:
     """Run it with the framework's own runner."""
     workflow = example.build()
-    definition = define(lambda: workflow, workflow.name)
+    definition = define(lambda: workflow, workflow.name, types=example.types)
 
     def shown(values: list[Any]) -> list[Any]:
         return [without_made_up(plain(definition.codec.encode(each))) for each in values]
@@ -66,12 +69,29 @@ async def in_process(example: Example) -> Told:
         return Told(failure=(type(error).__qualname__, str(error)))
 
 
-def shown_outputs(output: Any) -> list[Any]:
-    """Return the outputs of a durable run to compare."""
-    return [without_made_up(each) for each in output]
+def in_order(example: Example, values: list[Any] | None) -> list[Any] | None:
+    """Return outputs as they are compared."""
+    return values if example.ordered or values is None else sorted(values, key=str)
 
 
-def definition_of(example: Example) -> WorkflowDefinition:
-    """Return an example's definition."""
-    workflow = example.build()
-    return define(lambda: workflow, workflow.name)
+def told_by(status: DurableOrchestrationStatus) -> Told:
+    """Return what came of a durable run."""
+    if status.runtime_status is OrchestrationRuntimeStatus.Completed:
+        return Told([without_made_up(each) for each in status.output])
+    failure = status.failure_details
+    assert failure is not None, status.to_json()
+    if "error_type" in failure.properties:
+        return Told(failure=(_last(failure.properties["error_type"]), str(failure.properties["error_message"])))
+    return Told(failure=(_last(failure.type), failure.message))
+
+
+def intermediates_in(history: list[dict[str, Any]]) -> list[Any]:
+    """Return the intermediate outputs that activities and wrapped workflows have returned."""
+    results = [event["Result"] for event in history if event["EventType"] in FINISHED and event.get("Result")]
+    results = [json.loads(each) if isinstance(each, str) else each for each in results]
+    outcomes = [outcome for each in results if isinstance(each, dict) for outcome in each["outcomes"]]
+    return [plain(event["data"]) for each in outcomes for event in each["events"] if event["type"] == "intermediate"]
+
+
+def _last(name: object) -> str:
+    return str(name).rpartition(".")[2]

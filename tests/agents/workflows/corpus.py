@@ -44,6 +44,10 @@ class Example:
     answers: Answers | None = None
     as_json: Callable[[Any], Any] = lambda answer: answer
     """From an answer as the framework takes it in process to the JSON that a client sends."""
+    types: tuple[type, ...] = ()
+    """What it stores beside what its handlers declare."""
+    ordered: bool = True
+    """Whether outputs come in one order only: answers that come together may be taken one after the other."""
 
 
 class Mood(Enum):
@@ -147,9 +151,12 @@ def conditions() -> Workflow:
         await asyncio.sleep(0)
         return item.number % 2 == 1
 
-    return simple("conditions", start).add_edge(start, even, lambda item: item.number % 2 == 0).add_edge(
-        start, odd, is_odd
-    ).build()
+    return (
+        simple("conditions", start)
+        .add_edge(start, even, lambda item: item.number % 2 == 0)
+        .add_edge(start, odd, is_odd)
+        .build()
+    )
 
 
 def fan_out_and_in() -> Workflow:
@@ -346,7 +353,6 @@ async def upper(text: str, ctx: WorkflowContext[str]) -> None:
     await ctx.send_message(text.upper())
 
 
-
 @executor(id="plain")
 async def yields(text: str, ctx: WorkflowContext[Never, str]) -> None:
     await ctx.yield_output(text)
@@ -412,9 +418,10 @@ def mixed_fan_in() -> Workflow:
 class Asks(Executor):
     """Asks about each item, and goes on with what is approved."""
 
-    def __init__(self, executor_id: str = "asks") -> None:
+    def __init__(self, executor_id: str = "asks", *, counts: bool = True) -> None:
         super().__init__(executor_id)
         self._asked = 0
+        self._counts = counts
 
     @handler
     async def ask(self, item: Item, ctx: WorkflowContext[Item]) -> None:
@@ -423,7 +430,7 @@ class Asks(Executor):
 
     @response_handler
     async def answered(self, question: Question, verdict: Verdict, ctx: WorkflowContext[Item, str]) -> None:
-        self._asked -= 1
+        self._asked -= self._counts
         await ctx.yield_output(f"{question.text} {verdict.approved} {verdict.remark}, {self._asked} left")
         if verdict.approved:
             await ctx.send_message(question.about)
@@ -453,9 +460,9 @@ def all_at_once(requests: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     return [(request_id, Verdict(approved=True, remark="all")) for request_id, _ in requests]
 
 
-def questions() -> Workflow:
-    start, asks = Splits(), Asks()
-    return simple("questions", start).add_chain([start, asks, Passes("after"), Ends("end")]).build()
+def questions(*, counts: bool = True) -> Workflow:
+    start, asks, after = Splits(), Asks(counts=counts), Passes("after", yields=counts)
+    return simple("questions", start).add_chain([start, asks, after, Ends("end")]).build()
 
 
 def two_that_ask() -> Workflow:
@@ -479,7 +486,7 @@ def texts_and_flags(requests: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     return [(each, True if each.startswith("nobody") else f"<{each}>") for each, _ in requests]
 
 
-# ---- workflows in workflows -------------------------------------------------------------------------------------------
+# ---- workflows in workflows ------------------------------------------------------------------------------------------
 
 
 class ToItem(Executor):
@@ -574,7 +581,9 @@ class Reviews(Executor):
         self.rounds = 0
 
     @handler
-    async def review(self, answer: AgentExecutorResponse, ctx: WorkflowContext[AgentExecutorResponse | str, Any]) -> None:
+    async def review(
+        self, answer: AgentExecutorResponse, ctx: WorkflowContext[AgentExecutorResponse | str, Any]
+    ) -> None:
         self.rounds += 1
         await ctx.yield_output([len(answer.full_conversation), answer.agent_response.text])
         if self.rounds < 3:
@@ -607,9 +616,7 @@ def approving_agent() -> Workflow:
 
 
 def approve(requests: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    return [
-        (each, Content.from_dict(data).to_function_approval_response(approved=True)) for each, data in requests
-    ]
+    return [(each, Content.from_dict(data).to_function_approval_response(approved=True)) for each, data in requests]
 
 
 EXAMPLES = {
@@ -623,7 +630,7 @@ EXAMPLES = {
     "addressed": Example(addressed),
     "loop": Example(loop),
     "limit": Example(lambda: loop(limit=5)),
-    "shared-state": Example(shared_state),
+    "shared-state": Example(shared_state, types=(Order,)),
     "executor-state": Example(executor_state),
     "designated": Example(designated),
     "events": Example(events),
@@ -633,9 +640,11 @@ EXAMPLES = {
     "broken-condition": Example(broken_condition),
     "mixed-fan-in": Example(mixed_fan_in),
     "questions": Example(questions, answers=backwards_one_by_one, as_json=verdict_json),
-    "questions-at-once": Example(questions, answers=all_at_once, as_json=verdict_json),
+    "questions-at-once": Example(
+        lambda: questions(counts=False), answers=all_at_once, as_json=verdict_json, ordered=False
+    ),
     "two-that-ask": Example(two_that_ask, answers=backwards_one_by_one, as_json=verdict_json),
-    "dropped-answers": Example(dropped_answers, answers=texts_and_flags),
+    "dropped-answers": Example(dropped_answers, answers=texts_and_flags, ordered=False),
     "wrapped": Example(wrapped),
     "wrapped-direct": Example(wrapped_direct),
     "wrapped-failing": Example(wrapped_failing),

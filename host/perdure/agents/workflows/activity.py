@@ -109,14 +109,14 @@ class _Performance:
 
     async def _deliver(self, delivery: Delivery, context: RecordingContext, shared: RecordingState) -> None:
         message = self._message(delivery)
-        if not self._executor.can_handle(message):
+        if delivery["kind"] != "message" and not self._executor.can_handle(message):
             if delivery["kind"] == "input":
                 raise WorkflowInputError(
                     f"workflow '{self._workflow.name}' can't start with {type(message.data).__name__} "
                     f"{_clipped(message.data)}: its start executor '{self._executor.id}' takes "
                     f"{' or '.join(type_shown(kind) for kind in self._executor.input_types)}"
                 )
-            return  # as in process: an answer that no response handler takes is dropped
+            return  # an answer that no response handler takes is dropped, as in process
         if "result" in delivery and isinstance(self._executor, WorkflowExecutor):
             finished: Any = FinishedWorkflow(self._executor.workflow, delivery["result"], self._codec)
             self._executor.workflow = finished
@@ -178,7 +178,10 @@ class _Performance:
         }
 
     def _change(self, key: str, *value: Any) -> list[Any]:
-        return [key, *(self._encoded(each, f"'{key}' in the shared state, set by code {self._where},") for each in value)]
+        return [
+            key,
+            *(self._encoded(each, f"'{key}' in the shared state, set by code {self._where},") for each in value),
+        ]
 
     def _encoded(self, value: Any, where: str) -> Any:
         try:

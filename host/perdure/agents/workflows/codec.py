@@ -7,11 +7,8 @@ by such a name, and no code of a class runs when its object is read, but that of
 
 from __future__ import annotations
 
-import base64
 import math
 import typing
-from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -23,6 +20,7 @@ from uuid import UUID
 from agent_framework import AgentResponse, WorkflowEvent
 from pydantic import BaseModel
 
+from perdure.agents.workflows.builtin_types import READERS, WRITERS, pairs
 from perdure.agents.workflows.declared_types import DeclaredTypes
 from perdure.agents.workflows.errors import UndeclaredTypeError
 from perdure.errors import StoredDataError
@@ -33,7 +31,6 @@ _NAMED_TYPES: dict[str, Any] = {
     for each in (str, int, float, bool, bytes, list, dict, tuple, set, frozenset, object, datetime, date, time)
 } | {"timedelta": timedelta, "Decimal": Decimal, "UUID": UUID, "NoneType": type(None), "Any": Any}
 _TYPE_NAMES = {kind: name for name, kind in _NAMED_TYPES.items()}
-_FACTORIES = {"list": list, "dict": dict, "set": set, "int": int, "str": str, "float": float}
 
 
 class Codec:
@@ -55,9 +52,9 @@ class Codec:
             return [self.encode(item) for item in value]
         if kind is dict:
             return self._encode_dict(value)
-        write = _WRITERS.get(kind)
+        write = WRITERS.get(kind)
         if write is not None:
-            return {TYPE: _TAGS[kind], **write(self, value)}
+            return {TYPE: kind.__name__, **write(self.encode, value)}
         return self._encode_object(value)
 
     def can_encode(self, value: Any) -> bool:
@@ -88,10 +85,7 @@ class Codec:
     def _encode_dict(self, value: dict[Any, Any]) -> Any:
         if TYPE not in value and all(type(key) is str for key in value):
             return {key: self.encode(item) for key, item in value.items()}
-        return {TYPE: "dict", "items": self._pairs(value)}
-
-    def _pairs(self, value: dict[Any, Any]) -> list[list[Any]]:
-        return [[self.encode(key), self.encode(item)] for key, item in value.items()]
+        return {TYPE: "dict", "items": pairs(self.encode, value)}
 
     def _encode_object(self, value: Any) -> Any:
         if isinstance(value, type) or get_origin(value) is not None:
@@ -146,8 +140,12 @@ class Codec:
         if tag is None:
             return {key: self.decode(item) for key, item in data.items()}
         try:
-            read = _READERS.get(tag)
-            return read(self, data) if read is not None else self._decode_object(self._types.named(tag), data)
+            read = READERS.get(tag)
+            if read is not None:
+                return read(self.decode, data)
+            if tag == "type":
+                return self.decode_type(data["value"])
+            return self._decode_object(self._types.named(tag), data)
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise StoredDataError(f"what is stored as a '{tag}' can't be read: {error!r}") from error
 
@@ -194,12 +192,6 @@ class Codec:
             object.__setattr__(made, "__pydantic_private__", None)
         return made
 
-    def _list(self, items: list[Any]) -> list[Any]:
-        return [self.decode(item) for item in items]
-
-    def _dict(self, items: list[list[Any]]) -> dict[Any, Any]:
-        return {self.decode(key): self.decode(value) for key, value in items}
-
 
 def _writes_itself(cls: type) -> bool:
     return all(callable(getattr(cls, name, None)) for name in ("to_dict", "from_dict"))
@@ -208,60 +200,3 @@ def _writes_itself(cls: type) -> bool:
 def _event_arguments(event: WorkflowEvent[Any]) -> dict[str, Any]:
     """Return what a workflow event can be made of again."""
     return {name.removeprefix("_"): value for name, value in vars(event).items() if value is not None}
-
-
-def _factory(value: defaultdict[Any, Any]) -> str | None:
-    name = getattr(value.default_factory, "__name__", None)
-    if value.default_factory is not None and _FACTORIES.get(name or "") is not value.default_factory:
-        raise UndeclaredTypeError(f"a defaultdict of {value.default_factory!r}")
-    return name
-
-
-_Writer = Callable[[Codec, Any], dict[str, Any]]
-_WRITERS: dict[type, _Writer] = {
-    tuple: lambda codec, value: {"items": [codec.encode(item) for item in value]},
-    set: lambda codec, value: {"items": _ordered(codec, value)},
-    frozenset: lambda codec, value: {"items": _ordered(codec, value)},
-    deque: lambda codec, value: {"items": [codec.encode(item) for item in value], "longest": value.maxlen},
-    OrderedDict: lambda codec, value: {"items": codec._pairs(value)},
-    Counter: lambda codec, value: {"items": codec._pairs(value)},
-    defaultdict: lambda codec, value: {"items": codec._pairs(value), "factory": _factory(value)},
-    bytes: lambda _, value: {"value": base64.b64encode(value).decode()},
-    bytearray: lambda _, value: {"value": base64.b64encode(value).decode()},
-    complex: lambda _, value: {"value": [value.real, value.imag]},
-    datetime: lambda _, value: {"value": value.isoformat(), **({"fold": 1} if value.fold else {})},
-    date: lambda _, value: {"value": value.isoformat()},
-    time: lambda _, value: {"value": value.isoformat()},
-    timedelta: lambda _, value: {"value": [value.days, value.seconds, value.microseconds]},
-    Decimal: lambda _, value: {"value": str(value)},
-    UUID: lambda _, value: {"value": str(value)},
-}
-_TAGS = {kind: kind.__name__ for kind in _WRITERS}
-_READERS: dict[str, Callable[[Codec, dict[str, Any]], Any]] = {
-    "float": lambda _, data: float(data["value"]),
-    "dict": lambda codec, data: codec._dict(data["items"]),
-    "tuple": lambda codec, data: tuple(codec._list(data["items"])),
-    "set": lambda codec, data: set(codec._list(data["items"])),
-    "frozenset": lambda codec, data: frozenset(codec._list(data["items"])),
-    "deque": lambda codec, data: deque(codec._list(data["items"]), data["longest"]),
-    "OrderedDict": lambda codec, data: OrderedDict(codec._dict(data["items"])),
-    "Counter": lambda codec, data: Counter(codec._dict(data["items"])),
-    "defaultdict": lambda codec, data: defaultdict(
-        _FACTORIES[data["factory"]] if data["factory"] else None, codec._dict(data["items"])
-    ),
-    "bytes": lambda _, data: base64.b64decode(data["value"]),
-    "bytearray": lambda _, data: bytearray(base64.b64decode(data["value"])),
-    "complex": lambda _, data: complex(*data["value"]),
-    "datetime": lambda _, data: datetime.fromisoformat(data["value"]).replace(fold=data.get("fold", 0)),
-    "date": lambda _, data: date.fromisoformat(data["value"]),
-    "time": lambda _, data: time.fromisoformat(data["value"]),
-    "timedelta": lambda _, data: timedelta(*data["value"]),
-    "Decimal": lambda _, data: Decimal(data["value"]),
-    "UUID": lambda _, data: UUID(data["value"]),
-    "type": lambda codec, data: codec.decode_type(data["value"]),
-}
-
-
-def _ordered(codec: Codec, items: set[Any] | frozenset[Any]) -> list[Any]:
-    """Return a set's items in an order that does not change from one process to the next."""
-    return sorted((codec.encode(item) for item in items), key=repr)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import types
 import typing
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -13,7 +12,17 @@ from pydantic import BaseModel
 
 from perdure.agents.workflows.errors import UndeclaredTypeError, WorkflowRegistrationError
 
-_PLAIN_MODULES = {"builtins", "typing", "collections", "collections.abc", "types", "datetime", "decimal", "uuid", "enum"}
+_PLAIN_MODULES = {
+    "builtins",
+    "typing",
+    "collections",
+    "collections.abc",
+    "types",
+    "datetime",
+    "decimal",
+    "uuid",
+    "enum",
+}
 _PLAIN_MODULES |= {"abc", "pydantic.main", "pydantic", "typing_extensions", "asyncio", "pathlib"}
 
 
@@ -122,8 +131,7 @@ def _flat(argument: Any) -> Iterator[Any]:
 
 
 def _derived(cls: type) -> Iterator[type]:
-    if cls.__module__ in _PLAIN_MODULES or isinstance(cls, types.GenericAlias):
-        return
+    derived: type
     for derived in type.__subclasses__(cls):
         yield derived
         yield from _derived(derived)

@@ -113,7 +113,7 @@ def _declared_by_executor(executor: Executor) -> Iterator[Any]:
     yield from executor.input_types
     yield from executor.output_types
     yield from executor.workflow_output_types
-    for request_type, response_type in executor._response_handlers:
+    for request_type, response_type in executor._response_handlers:  # noqa: SLF001 - the framework has no other list of them
         yield request_type
         yield response_type
     if isinstance(executor, AgentExecutor):

@@ -83,7 +83,8 @@ class _Unstored:
 
 def _copied(original: Executor, codec: Codec) -> Executor:
     made = copy.copy(original)
-    made._execution_lock = made._execution_lock_loop = None
+    for name in ("_execution_lock", "_execution_lock_loop"):  # a lock of its own: nobody else has this copy
+        setattr(made, name, None)
     for name, value in vars(original).items():
         if name in ("_handlers", "_response_handlers"):
             setattr(made, name, {key: _bound_to(made, original, handler) for key, handler in value.items()})

@@ -105,9 +105,8 @@ def _claim(
     if key in taken:
         other, its_workflow = taken[key]
         raise WorkflowRegistrationError(
-            f"workflow '{workflow.name}' needs {'an' if kind[0] in 'ao' else 'a'} {kind} named '{name}', but workflow "
-            f"'{its_workflow.name}' has {'one of that name' if other == name else f"'{other}'"} already: rename a "
-            f"workflow or an executor (upper and lower case are the same)"
+            f"workflow '{workflow.name}' needs an {kind} named '{name}', but workflow '{its_workflow.name}' has "
+            f"'{other}' already: rename a workflow or an executor (upper and lower case are the same)"
         )
     taken[key] = (name, workflow)
 

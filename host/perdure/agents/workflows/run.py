@@ -89,9 +89,7 @@ class Run:
                 *plan(self._workflow.graph, self.state.take_sent(), self.state.buffers),
             ]
         except BrokenRouteError as error:
-            raise WorkflowFailedError(
-                self._workflow.name, error.source, error.error_type, error.message
-            ) from None
+            raise WorkflowFailedError(self._workflow.name, error.source, error.error_type, error.message) from None
 
     def _begin(self, target: str, planned: list[Planned]) -> Task[Done]:
         """Begin what an executor does in this superstep."""
