@@ -28,6 +28,9 @@ from perdure_functions.http_api.reading import parameter, read_body, read_query
 RETRY_AFTER = "5"
 """Seconds after which a caller is told to ask for the status again."""
 
+_LONGEST_MESSAGE = 2_000
+"""Characters: what a request says is repeated to it, however much that is."""
+
 Handler = Callable[[func.HttpRequest, DurableOrchestrationClient], Awaitable[func.HttpResponse]]
 
 
@@ -155,7 +158,8 @@ async def purge_many(request: func.HttpRequest, client: DurableOrchestrationClie
 
 def complaint(code: int, message: str) -> func.HttpResponse:
     """Return the answer to a request that can't be granted."""
-    return json_response(code, {"message": message})
+    shown = message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]} ..."
+    return json_response(code, {"message": shown})
 
 
 def content_of(status: DurableOrchestrationStatus) -> dict[str, Any]:

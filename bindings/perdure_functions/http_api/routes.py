@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import azure.functions as func
 
 from perdure.errors import (
@@ -21,12 +23,13 @@ from perdure_functions.http_api import entity_handlers, handlers, poison_handler
 from perdure_functions.http_api.handlers import Handler, complaint
 from perdure_functions.http_api.models import Query
 from perdure_functions.http_api.openapi import document
-from perdure_functions.http_api.reading import BadRequest, parameter, read_query
+from perdure_functions.http_api.reading import BadRequest, NoSuchOperation, check_url, parameter, read_query
 from perdure_functions.links import ROUTE
 from perdure_functions.runtime import Runtime
 
 _CODES: dict[type[Exception], int] = {
     BadRequest: 400,
+    NoSuchOperation: 404,
     InstanceNotFoundError: 404,
     PoisonMessageNotFoundError: 404,
     InstanceEndedError: 410,
@@ -115,72 +118,49 @@ class ManagementApi:
 
     def openapi(self, request: func.HttpRequest) -> func.HttpResponse:
         """GET openapi.json: what the API takes and answers, with the address at which the caller has found it."""
-        return json_response(200, document(request, self._runtime.settings.route_prefix))
+        try:
+            check_url(request)
+            return json_response(200, document(request, self._runtime.settings.route_prefix))
+        except tuple(_CODES) as error:
+            return _told(error)
 
     async def start(self, request: func.HttpRequest) -> func.HttpResponse:
         """POST orchestrators/{functionName}/{instanceId?}."""
-        return await self._answer(request, handlers.start)
+        return await self._answer(request, lambda _: handlers.start)
 
     async def instances(self, request: func.HttpRequest) -> func.HttpResponse:
         """GET and DELETE, of instances/{instanceId} and of instances."""
-        if parameter(request, "instanceId"):
-            return await self._answer(request, handlers.purge if request.method == "DELETE" else handlers.status)
-        if request.method == "DELETE":
-            return await self._answer(request, handlers.purge_many)
-        return await self._answer(request, handlers.list_instances)
+        return await self._answer(request, _on_instances)
 
     async def operate(self, request: func.HttpRequest) -> func.HttpResponse:
         """POST instances/{instanceId}/ raiseEvent/{eventName}, terminate, suspend, resume, rewind and restart."""
-        match parameter(request, "operation").casefold(), bool(parameter(request, "eventName")):
-            case "raiseevent", True:
-                return await self._answer(request, handlers.raise_event)
-            case "terminate", False:
-                return await self._answer(request, handlers.terminate)
-            case "suspend", False:
-                return await self._answer(request, handlers.suspend)
-            case "resume", False:
-                return await self._answer(request, handlers.resume)
-            case "rewind", False:
-                return await self._answer(request, handlers.rewind)
-            case "restart", False:
-                return await self._answer(request, handlers.restart)
-            case _:
-                operations = "raiseEvent/{eventName}, terminate, suspend, resume, rewind and restart"
-                return complaint(404, f"there is no such operation: {operations} are")
+        return await self._answer(request, _operation)
 
     async def entities(self, request: func.HttpRequest) -> func.HttpResponse:
         """GET entities/{entityName?}."""
-        return await self._answer(request, entity_handlers.list_entities)
+        return await self._answer(request, lambda _: entity_handlers.list_entities)
 
     async def entity(self, request: func.HttpRequest) -> func.HttpResponse:
         """GET, POST and DELETE, of entities/{entityName}/{entityKey}."""
-        match request.method:
-            case "POST":
-                return await self._answer(request, entity_handlers.signal)
-            case "DELETE":
-                return await self._answer(request, entity_handlers.delete)
-            case _:
-                return await self._answer(request, entity_handlers.state)
+        return await self._answer(request, _on_entity)
 
     async def poison(self, request: func.HttpRequest) -> func.HttpResponse:
         """GET and DELETE, of poison/{messageId}; GET of poison."""
-        if not parameter(request, "messageId"):
-            if request.method == "DELETE":
-                return complaint(404, "poison messages are discarded one by one: DELETE poison/{messageId}")
-            return await self._answer(request, poison_handlers.list_messages)
-        discard = request.method == "DELETE"
-        return await self._answer(request, poison_handlers.discard if discard else poison_handlers.show)
+        return await self._answer(request, _on_poison)
 
     async def retry_poison(self, request: func.HttpRequest) -> func.HttpResponse:
         """POST poison/{messageId}/retry."""
-        return await self._answer(request, poison_handlers.retry)
+        return await self._answer(request, lambda _: poison_handlers.retry)
 
-    async def _answer(self, request: func.HttpRequest, handler: Handler) -> func.HttpResponse:
+    async def _answer(
+        self, request: func.HttpRequest, handler_for: Callable[[func.HttpRequest], Handler]
+    ) -> func.HttpResponse:
         try:
+            check_url(request)
+            handler = handler_for(request)
             return await handler(request, await self._client(request))
         except tuple(_CODES) as error:
-            code = next(code for kind, code in _CODES.items() if isinstance(error, kind))
-            return complaint(code, str(error))
+            return _told(error)
 
     async def _client(self, request: func.HttpRequest) -> DurableOrchestrationClient:
         query = read_query(request, Query)
@@ -190,3 +170,50 @@ class ManagementApi:
                 + (f" at connection '{query.connection}'" if query.connection else "")
             )
         return await self._runtime.client(query.task_hub, query.connection)
+
+
+def _told(error: Exception) -> func.HttpResponse:
+    return complaint(next(code for kind, code in _CODES.items() if isinstance(error, kind)), str(error))
+
+
+def _on_instances(request: func.HttpRequest) -> Handler:
+    if parameter(request, "instanceId"):
+        return handlers.purge if request.method == "DELETE" else handlers.status
+    return handlers.purge_many if request.method == "DELETE" else handlers.list_instances
+
+
+def _operation(request: func.HttpRequest) -> Handler:
+    match parameter(request, "operation").casefold(), bool(parameter(request, "eventName")):
+        case "raiseevent", True:
+            return handlers.raise_event
+        case "terminate", False:
+            return handlers.terminate
+        case "suspend", False:
+            return handlers.suspend
+        case "resume", False:
+            return handlers.resume
+        case "rewind", False:
+            return handlers.rewind
+        case "restart", False:
+            return handlers.restart
+        case _:
+            operations = "raiseEvent/{eventName}, terminate, suspend, resume, rewind and restart"
+            raise NoSuchOperation(f"there is no such operation: {operations} are")
+
+
+def _on_entity(request: func.HttpRequest) -> Handler:
+    match request.method:
+        case "POST":
+            return entity_handlers.signal
+        case "DELETE":
+            return entity_handlers.delete
+        case _:
+            return entity_handlers.state
+
+
+def _on_poison(request: func.HttpRequest) -> Handler:
+    if parameter(request, "messageId"):
+        return poison_handlers.discard if request.method == "DELETE" else poison_handlers.show
+    if request.method == "DELETE":
+        raise NoSuchOperation("poison messages are discarded one by one: DELETE poison/{messageId}")
+    return poison_handlers.list_messages

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from perdure.local.catalog import Binding, LocalFunction
 from perdure.local.host import HTTP_TRIGGER, FunctionsHost
+from perdure.local.request_checks import RequestChecks
 from perdure.local.settings import LocalHostOptions
 
 
@@ -79,7 +80,7 @@ def host_application(
     home = [] if root_is_taken else [Route("/", _home, methods=["GET"])]
     starlette = Starlette(routes=[*admin_routes(host, functions, version), *home])
     starlette.router.default = host.http  # a mount takes no path with a line break in it
-    application: ASGIApp = starlette
+    application: ASGIApp = RequestChecks(starlette)
     if not local.cors:
         return application
     from starlette.middleware.cors import CORSMiddleware
@@ -107,7 +108,7 @@ async def _run_by_hand(host: FunctionsHost, function: LocalFunction, request: Re
     try:
         content = json.loads(await request.body() or b"{}")
         given = content.get("input", "")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return PlainTextResponse('Send a JSON object such as {"input": "text"}.', status_code=400)
     text = given if isinstance(given, str) else json.dumps(given)
     host.run_in_background(run(text))

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+_MOST_BYTES_BEFORE_A_BODY = 256 * 1024
+"""More than what is refused with a reason: see `request_checks`."""
+
 
 class WebServer(uvicorn.Server):
     """Serves an application on a bound socket until `should_exit` is set.
@@ -22,7 +25,13 @@ class WebServer(uvicorn.Server):
     def __init__(self, application: ASGIApp, bound: socket.socket) -> None:
         super().__init__(
             uvicorn.Config(
-                application, lifespan="off", log_config=None, access_log=False, server_header=False, ws="none"
+                application,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                ws="none",
+                h11_max_incomplete_event_size=_MOST_BYTES_BEFORE_A_BODY,
             )
         )
         self._bound = bound
