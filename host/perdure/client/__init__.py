@@ -9,6 +9,7 @@ from perdure.client.sdk_names import OrchestrationQuery
 from perdure.client.status import DurableOrchestrationStatus, OrchestrationFailedError, PurgeHistoryResult
 from perdure.client.sync_client import SyncClient
 from perdure.engine.parking import PoisonMessage, PoisonPage
+from perdure.streaming import StreamItem, StreamPage
 
 __all__ = [
     "CleanEntityStorageResult",
@@ -25,5 +26,7 @@ __all__ = [
     "PurgeHistoryResult",
     "ReuseId",
     "StatusPage",
+    "StreamItem",
+    "StreamPage",
     "SyncClient",
 ]

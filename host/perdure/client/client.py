@@ -5,9 +5,10 @@ what it starts begins there at once.
 from __future__ import annotations
 
 from perdure.client.sdk_names import SdkNames
+from perdure.client.streams import Streams
 
 
-class Client(SdkNames):
+class Client(SdkNames, Streams):
     """Starts and manages the orchestrations of a task hub.
 
     `Client.open` makes one from a connection; this constructor is for those who have a storage at hand.

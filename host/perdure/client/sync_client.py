@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from perdure.client.client import Client
 from perdure.client.hub_client import HubClient
+from perdure.core.entity_id import EntityId
 from perdure.errors import PerdureError
+from perdure.streaming import StreamItem, StreamOpening
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,6 +78,27 @@ class SyncClient:
     get_poison_message = waiting(Client.get_poison_message)
     retry_poison_message = waiting(Client.retry_poison_message)
     discard_poison_message = waiting(Client.discard_poison_message)
+
+    read_stream = waiting(Client.read_stream)
+    delete_stream = waiting(Client.delete_stream)
+
+    def stream(self, instance_id: str | EntityId, name: str, *, cursor: str | None = None) -> Iterator[StreamItem]:
+        """Iterate over the items of a stream as they come; see `Client.stream`."""
+        items = aiter(self._client.stream(instance_id, name, cursor=cursor))
+
+        async def following() -> StreamItem | None:
+            return await anext(items, None)
+
+        while (item := run_from_thread(following(), self._loop)) is not None:
+            yield item
+
+    def open_stream(self, instance_id: str | EntityId, name: str, *, step: str) -> StreamOpening:
+        """Open a stream to write to it: `with ... as stream` gives a `SyncStreamWriter`; see `Client.open_stream`."""
+
+        async def opening() -> StreamOpening:
+            return self._client.open_stream(instance_id, name, step=step)
+
+        return run_from_thread(opening(), self._loop)
 
     schedule_new_orchestration = waiting(Client.schedule_new_orchestration)
     get_orchestration_state = waiting(Client.get_orchestration_state)

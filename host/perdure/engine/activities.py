@@ -18,6 +18,7 @@ from perdure.engine.delivery import WorkerStopped
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import ActivityContext, Registry, current_activity
 from perdure.storage.protocol import PayloadMissing
+from perdure.streaming import StreamDesk, StreamUnavailable
 
 _log = logging.getLogger("perdure.activities")
 
@@ -29,10 +30,15 @@ class ActivityRunner:
         registry: the app's functions.
         payloads: where large inputs and results are.
         limit: activities running at once; sync ones have as many threads.
+        streams: makes, on the event loop, what opens their streams.
     """
 
-    def __init__(self, registry: Registry, payloads: PayloadDesk, limit: int) -> None:
+    def __init__(
+        self, registry: Registry, payloads: PayloadDesk, limit: int, streams: Callable[[], StreamDesk] | None = None
+    ) -> None:
         self._registry = registry
+        self._make_desk = streams
+        self._desk: StreamDesk | None = None
         self._payloads = payloads
         self._slots = asyncio.Semaphore(limit)
         self.draining = False
@@ -56,9 +62,11 @@ class ActivityRunner:
         """Run an activity and return its outcome; whatever it raises is a failure, not an error of ours.
 
         Raises:
-            StorageUnavailable: its input or result can't be moved; run it again later.
+            StorageUnavailable: its input or result can't be moved, or its stream not written; run it again later.
         """
-        context = ActivityContext(instance_id, execution, call.no, call.name, call.tags, call.first)
+        if self._desk is None and self._make_desk is not None:
+            self._desk = self._make_desk()
+        context = ActivityContext(instance_id, execution, call.no, call.name, call.tags, call.first, self._desk)
         async with self._slots:
             try:
                 text = await self._payloads.text(instance_id, call.input)
@@ -70,6 +78,8 @@ class ActivityRunner:
                 result = await self._call(context, value)
                 written = to_json(result, f"the result of activity '{call.name}'")
             except _Raised as raised:
+                if isinstance(raised.error, StreamUnavailable):
+                    raise raised.error from None
                 return self._failed(instance_id, call, raised.error)
             except BaseException as error:
                 if _is_ours(error):
@@ -123,11 +133,12 @@ def _caught(function: Callable[[Any], object], value: object) -> object:
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Whether it comes from the worker's shutting down and not from the activity."""
+    """Whether it comes from the worker's shutting down, or from a store that is away, and not from the activity."""
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
         return task is not None and task.cancelling() > 0
-    return isinstance(error, GeneratorExit)  # thrown into a coroutine that is closed
+    # the first is thrown into a coroutine that is closed
+    return isinstance(error, GeneratorExit | StreamUnavailable)
 
 
 def lost(name: str, deliveries: int) -> Failure:

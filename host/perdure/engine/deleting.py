@@ -13,6 +13,7 @@ import msgspec
 
 from perdure.storage.protocol import Conflict, Storage
 from perdure.storage.rows import Row, RowUpdate
+from perdure.streaming.chunk import ANY_STREAM
 
 _START_INPUT = "start-"
 
@@ -32,12 +33,13 @@ class Belongings(msgspec.Struct, frozen=True):
 async def belongings(storage: Storage, row: Row) -> Belongings:
     """List what belongs to the execution in `row`; to be trusted if the row has still not changed afterwards.
 
-    An entity's payloads are not: only empty entities are deleted, and the inputs of signals that are under way to one,
-    perhaps for months, are stored already.
+    An entity's payloads are not, but for its streams: only empty entities are deleted, and the inputs of signals that
+    are under way to one, perhaps for months, are stored already.
     """
     instance = row.instance
     if instance.kind == "entity":
-        return Belongings([], await storage.list_segments(instance.instance_id))
+        streams = await storage.list_payloads(instance.instance_id, ANY_STREAM)
+        return Belongings(streams, await storage.list_segments(instance.instance_id))
     mine = start_input_id(instance.execution_id)
     payloads = [
         payload_id

@@ -12,6 +12,7 @@ from perdure.core.entities.performing import EntityDefinition
 from perdure.core.hints import Hints, activity_hints, orchestrator_hints
 from perdure.core.replay import OrchestratorFunction
 from perdure.errors import PerdureError, UnknownFunctionError
+from perdure.streaming import StreamDesk, StreamOpening
 
 _log = logging.getLogger("perdure.functions")
 
@@ -33,6 +34,8 @@ class ActivityContext:
     """What the orchestrator gave the call."""
     first: int | None = None
     """Number of the first attempt at the same step, if this is another one."""
+    desk: StreamDesk | None = field(default=None, repr=False, compare=False)
+    """Opens streams; None where the activity is not run by a worker."""
 
     @property
     def idempotency_key(self) -> str:
@@ -40,6 +43,33 @@ class ActivityContext:
         that can drop repeats.
         """
         return f"{self.instance_id}/{self.execution}/{self.no if self.first is None else self.first}"
+
+    def stream(self, name: str, *, instance_id: str | None = None, part: str | None = None) -> StreamOpening:
+        """Open a durable stream to write to, as the step that this activity is: `async with ... as stream` gives a
+        `StreamWriter`, `with ... as stream`, in activities that are not async, a `SyncStreamWriter`.
+
+        Should the activity be run again, its items of before are void, and readers are told; but once the block has
+        ended well, or `complete` was called, the step is finished, and `stream.finished` says so to later runs.
+
+        Args:
+            name: the stream's: 1 to 64 letters, digits and '-'. Steps that name the same one go on with it.
+            instance_id: the orchestration or entity that it belongs to, and with which it is deleted; by default the
+                one that has called this activity.
+            part: tells the blocks of one activity from each other, if it opens a stream more than once.
+
+        Raises:
+            InstanceNotFoundError: (when entered) there is no such orchestration.
+            LookupError: the activity is not run by a worker.
+            StreamUnavailable: (when entered) the store has been away for more than a minute.
+            ValueError: the name or id can't be one.
+        """
+        if self.desk is None:
+            raise LookupError("an activity has streams only when a worker runs it: test it with an AppHarness")
+        step = self.idempotency_key if part is None else f"{self.idempotency_key}/{part}"
+        if instance_id is None or instance_id == self.instance_id:
+            own = self.execution.rpartition(".")[0]
+            return self.desk.opening(self.instance_id, name, step, execution_id=own)
+        return self.desk.opening(instance_id, name, step)
 
 
 ActivityFunction = Callable[[Any], Any] | Callable[[Any], Awaitable[Any]]

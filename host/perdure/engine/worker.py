@@ -35,6 +35,7 @@ from perdure.engine.work import WorkDesk
 from perdure.errors import DataError
 from perdure.storage.protocol import PayloadMissing, Storage, StorageUnavailable
 from perdure.storage.rows import Row
+from perdure.streaming import StreamDesk
 
 _FIRST_PATIENCE = 5.0
 _LONGEST_PATIENCE = 120.0
@@ -76,7 +77,9 @@ class Worker:
         self.mail = Mail(storage, self.queues, self.clock, new_id)
         self.parking = Parking(storage, self.queues, self.mail, self.settings)
         self.starting = Starting(storage, self.clock, new_id)
-        runner = ActivityRunner(registry, self.payloads, self.settings.max_concurrent_activities)
+        runner = ActivityRunner(
+            registry, self.payloads, self.settings.max_concurrent_activities, lambda: StreamDesk(storage, new_id)
+        )
         dispatch = self.dispatch = Dispatch(storage, self.settings, self.mail, self.payloads, self.starting)
         self._runner = runner
         self._performer = EntityPerformer(self.settings.max_concurrent_entities, new_id)
