@@ -34,7 +34,7 @@ def agent(name: str, script: Script | None = None, **options: Any) -> Agent[Any]
 
     def echo(messages: Sequence[Message], _: Mapping[str, Any]) -> str:
         heard = [f"{each.author_name or each.role}:{each.text}" for each in messages]
-        return f"{name} heard {len(heard)}, last {heard[-1]}"
+        return f"{name} heard {len(heard)}, last {heard[-1] if heard else 'nothing'}"
 
     # handoffs are calls of tools, which the framework wants kept in its own history
     return Agent(

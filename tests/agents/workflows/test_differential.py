@@ -9,8 +9,10 @@ import pytest
 from perdure.agents.workflows import register_workflow
 from perdure.client import Client
 from tests.agents.workflows.comparing import in_order, in_process, intermediates_in, told_by, without_made_up
-from tests.agents.workflows.corpus import EXAMPLES
+from tests.agents.workflows.corpus import EXAMPLES, Example
 from tests.agents.workflows.playing import answer_until_ended
+from tests.agents.workflows.teams import TEAMS
+from tests.scenarios.hub import Hub
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:agent_framework")
 
@@ -22,15 +24,23 @@ def quiet():
 
 @pytest.mark.parametrize("name", EXAMPLES)
 async def test_durably_as_in_process(hub, name):
-    example = EXAMPLES[name]
-    expected = await in_process(example)
-    definition = register_workflow(hub.registry, example.build(), types=example.types)
+    await compared(hub, EXAMPLES[name], EXAMPLES[name])
+
+
+@pytest.mark.parametrize("name", TEAMS)
+async def test_teams_durably_as_in_process(hub, name):
+    await compared(hub, TEAMS[name](), TEAMS[name]())
+
+
+async def compared(hub: Hub, one: Example, other: Example) -> None:
+    """Run an example in process and the same one durably."""
+    expected = await in_process(one)
+    definition = register_workflow(hub.registry, other.build(), types=other.types)
     await hub.add_worker()
-    client = Client(hub.storage)
-    instance_id = await hub.start(definition.orchestration, example.given)
-    status = await answer_until_ended(client, instance_id, example)
+    instance_id = await hub.start(definition.orchestration, other.given)
+    status = await answer_until_ended(Client(hub.storage), instance_id, other)
     told = told_by(status)
-    assert in_order(example, told.outputs) == in_order(example, expected.outputs)
+    assert in_order(one, told.outputs) == in_order(one, expected.outputs)
     assert told.failure == expected.failure
     if expected.intermediates is not None:
         seen = [without_made_up(each) for each in intermediates_in(status.history or [])]

@@ -16,6 +16,7 @@ from perdure.testing import Faults, Simulation
 from tests.agents.workflows.comparing import Told, in_order, in_process, told_by
 from tests.agents.workflows.corpus import EXAMPLES, Example
 from tests.agents.workflows.playing import answer_until_ended
+from tests.agents.workflows.teams import TEAMS
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:agent_framework")
 
@@ -24,10 +25,14 @@ FAULTS = Faults(crash=0.02, quiet_after=600.0)
 _FIRST, _, _END = os.environ.get("PERDURE_SEEDS", "0:10").partition(":")
 
 
+def examples() -> dict[str, Example]:
+    return EXAMPLES | {name: make() for name, make in TEAMS.items()}
+
+
 @pytest.fixture(scope="module")
 def expected() -> dict[str, Told]:
     async def all_of_them() -> dict[str, Told]:
-        return {name: await in_process(example) for name, example in EXAMPLES.items()}
+        return {name: await in_process(example) for name, example in examples().items()}
 
     logging.getLogger("agent_framework").setLevel(logging.CRITICAL)
     return asyncio.run(all_of_them())
@@ -36,7 +41,7 @@ def expected() -> dict[str, Told]:
 def registry_of(_: Simulation) -> Registry:
     """A worker's functions: each life of a worker has built its own workflows."""
     registry = Registry()
-    for name, example in EXAMPLES.items():
+    for name, example in examples().items():
         register_workflow(registry, example.build(), name=name, types=example.types, tasks_per_generation=5)
     return registry
 
@@ -46,6 +51,7 @@ def test_seed(seed: int, expected: dict[str, Told], caplog: pytest.LogCaptureFix
     caplog.set_level(logging.CRITICAL)
     simulation = Simulation(seed, registry_of, settings=SETTINGS, faults=FAULTS)
     told: dict[str, Told] = {}
+    played = examples()
 
     async def play(name: str, example: Example) -> None:
         client = Client(simulation.storage, clock=simulation.clock)
@@ -55,10 +61,10 @@ def test_seed(seed: int, expected: dict[str, Told], caplog: pytest.LogCaptureFix
         told[name] = told_by(status)
 
     async def clients() -> None:
-        await asyncio.gather(*(play(name, example) for name, example in EXAMPLES.items()))
+        await asyncio.gather(*(play(name, example) for name, example in played.items()))
 
     simulation.run(clients())
     assert simulation.crashes > 0
-    for name, example in EXAMPLES.items():
+    for name, example in played.items():
         assert in_order(example, told[name].outputs) == in_order(example, expected[name].outputs), name
         assert told[name].failure == expected[name].failure, name
