@@ -36,7 +36,4 @@ def agent(name: str, script: Script | None = None, **options: Any) -> Agent[Any]
         heard = [f"{each.author_name or each.role}:{each.text}" for each in messages]
         return f"{name} heard {len(heard)}, last {heard[-1] if heard else 'nothing'}"
 
-    # handoffs are calls of tools, which the framework wants kept in its own history
-    return Agent(
-        ScriptedClient(script or echo), name=name, id=name, require_per_service_call_history_persistence=True, **options
-    )
+    return Agent(ScriptedClient(script or echo), name=name, id=name, **options)

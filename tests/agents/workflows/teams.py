@@ -77,7 +77,11 @@ def led_group_chat() -> Workflow:
 
     def lead(messages: Messages, _: Mapping[str, Any]) -> str:
         spoken = [each.text[0] for each in messages if each.text[1:].startswith(" heard ")]
-        choice = {"terminate": len(spoken) > 2, "reason": f"{len(messages)} messages", "next_speaker": "ab"[len(spoken) % 2]}
+        choice = {
+            "terminate": len(spoken) > 2,
+            "reason": f"{len(messages)} messages",
+            "next_speaker": "ab"[len(spoken) % 2],
+        }
         return json.dumps(choice | {"final_message": f"done after {spoken}" if len(spoken) > 2 else None})
 
     people = [agent("a"), agent("b")]
@@ -97,8 +101,10 @@ def _handing_to(name: str, target: str) -> Callable[[Messages, Mapping[str, Any]
 
 
 def handoff() -> Workflow:
-    triage = agent("triage", _handing_to("triage", "refunds"))
-    refunds = agent("refunds", _handing_to("refunds", "triage"))
+    # handoffs are calls of tools, which the framework wants kept in its own history
+    options = {"require_per_service_call_history_persistence": True}
+    triage = agent("triage", _handing_to("triage", "refunds"), **options)
+    refunds = agent("refunds", _handing_to("refunds", "triage"), **options)
     builder = HandoffBuilder(
         name="handoff",
         participants=[triage, refunds],
@@ -142,7 +148,9 @@ def approve_plan(requests: Requests) -> Requests:
 def _messages_json(answer: Any) -> Any:
     if isinstance(answer, list):
         return [each.to_dict() for each in answer]
-    return {name: _messages_json(value) for name, value in vars(answer).items()} if hasattr(answer, "__dict__") else answer
+    return (
+        {name: _messages_json(value) for name, value in vars(answer).items()} if hasattr(answer, "__dict__") else answer
+    )
 
 
 TEAMS = {
