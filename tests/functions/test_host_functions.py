@@ -60,6 +60,10 @@ def test_the_functions(app):
             returned,
         ],
         "perdure-http-operations": [{**http, "methods": ["POST"], "route": f"durabletask/{operations}"}, returned],
+        "perdure-http-stream": [
+            {**http, "methods": ["GET"], "route": "durabletask/instances/{instanceId}/streams/{streamName}"},
+            returned,
+        ],
         "perdure-http-entities": [
             {**http, "methods": ["GET"], "route": "durabletask/entities/{entityName?}"},
             returned,
@@ -109,6 +113,7 @@ def test_an_app_that_runs_nothing_has_no_queue_functions(app_folder):
         "perdure-http-start",
         "perdure-http-instances",
         "perdure-http-operations",
+        "perdure-http-stream",
         "perdure-http-entities",
         "perdure-http-entity",
         "perdure-http-poison",

@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from perdure.client.arguments import aware
 from perdure.core.status import OrchestrationRuntimeStatus
+from perdure_functions.stream_answers import DEFAULT_WAIT, LONGEST_WAIT
 
 
 def _plus_restored(value: object) -> object:
@@ -157,6 +158,23 @@ class PoisonListQuery(Query):
     top: int = Field(default=100, ge=1, le=1_000, description="How many at most.")
 
 
+class StreamQuery(Query):
+    """Reading a stream."""
+
+    cursor: str = Field(
+        default="",
+        pattern=r"^([0-9a-z]{1,16}\.[0-9]{1,12}\.[0-9]{1,12}(\.end)?)?$",
+        description="What the caller has had; by default nothing.",
+    )
+    wait: float = Field(
+        default=DEFAULT_WAIT,
+        ge=0,
+        le=LONGEST_WAIT,
+        allow_inf_nan=False,
+        description="Seconds to wait for an item if there is none yet.",
+    )
+
+
 class _Answer(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel)
 
@@ -222,6 +240,26 @@ class Poison(ListedPoison):
     """A message that could not be processed."""
 
     body: str = Field(description="Its text as it was in the queue.")
+
+
+class Item(_Answer):
+    """An item of a stream."""
+
+    cursor: str = Field(description="For who has had this item.")
+    event: str = Field(
+        description="`message`, or what its writer has called it; `restart`: the last `superseded` items of the step "
+        "are void; `end`: nothing follows."
+    )
+    data: Any
+    step: str = Field(description="The key of the step that has written it; empty if none has.")
+
+
+class ItemPage(_Answer):
+    """What a stream holds behind a cursor."""
+
+    items: list[Item]
+    cursor: str = Field(description="For the next request.")
+    ended: bool = Field(description="Nothing follows.")
 
 
 class Purged(_Answer):

@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 from perdure.local.version import installed_version
 from perdure_functions.http_api.models import (
     CheckStatus,
+    ItemPage,
     ListedEntity,
     ListedPoison,
     Poison,
@@ -51,6 +52,10 @@ _PATH_PARAMETERS = {
         "description": "The id of a parked message.",
         "schema": {"type": "string", "minLength": 1},
     },
+    "streamName": {
+        "description": "Name of the stream.",
+        "schema": {"type": "string", "pattern": "^[0-9A-Za-z-]{1,64}$"},
+    },
     "eventName": {
         "description": "The event's name; its case is ignored.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 1_000},
@@ -66,7 +71,16 @@ def document(request: func.HttpRequest, route_prefix: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _document() -> dict[str, Any]:
-    answers: list[type[BaseModel]] = [CheckStatus, ListedEntity, ListedPoison, Poison, Problem, Purged, Status]
+    answers: list[type[BaseModel]] = [
+        CheckStatus,
+        ItemPage,
+        ListedEntity,
+        ListedPoison,
+        Poison,
+        Problem,
+        Purged,
+        Status,
+    ]
     _, schemas = models_json_schema([(model, "serialization") for model in answers], ref_template=SCHEMAS)
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
@@ -117,7 +131,10 @@ def _answers(operation: Operation) -> dict[str, Any]:
             expected, other = answers[code]
             meaning, schema = f"{expected} Or: {meaning}", {"anyOf": [other, schema]}
         answers[code] = (meaning, schema)
-    return {str(code): _answer(meaning, schema) for code, (meaning, schema) in answers.items()}
+    described = {str(code): _answer(meaning, schema) for code, (meaning, schema) in answers.items()}
+    if operation.media_type is not None:
+        described["200"]["content"][operation.media_type] = {"schema": {"type": "string"}}
+    return described
 
 
 def _answer(meaning: str, schema: dict[str, Any] | None) -> dict[str, Any]:

@@ -7,9 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from perdure.streaming.sse import CONTENT_TYPE
 from perdure_functions.http_api.models import (
     CheckStatus,
     EntityListQuery,
+    ItemPage,
     ListedEntity,
     ListedPoison,
     ListQuery,
@@ -26,9 +28,11 @@ from perdure_functions.http_api.models import (
     StartQuery,
     Status,
     StatusQuery,
+    StreamQuery,
     TerminateQuery,
 )
 from perdure_functions.http_api.paging import CONTINUATION
+from perdure_functions.stream_answers import LAST_EVENT_ID
 
 SCHEMAS = "#/components/schemas/{model}"
 TROUBLE = (500, 503)
@@ -54,6 +58,8 @@ class Operation:
     """What the body is, if there may be one."""
     headers: dict[str, str] = field(default_factory=dict)
     """Request headers and what they are."""
+    media_type: str | None = None
+    """What the body of a 200 may be besides JSON."""
 
 
 def schema_of(model: type[BaseModel]) -> dict[str, str]:
@@ -125,6 +131,20 @@ OPERATIONS = [
         query=PurgeQuery,
         answers={200: ("Deleted.", schema_of(Purged))},
         problems=(400, 404, 409),
+    ),
+    Operation(
+        path=f"{_INSTANCE}/streams/{{streamName}}",
+        method="get",
+        id="stream",
+        summary="Read a durable stream, as server-sent events, or as JSON if the header `Accept` asks for it.",
+        query=StreamQuery,
+        answers={
+            200: ("What there is behind the cursor, at once or once there is something.", schema_of(ItemPage)),
+            204: ("The stream has ended, and the caller has had its end.", None),
+        },
+        problems=(400, 404),
+        headers={LAST_EVENT_ID: "The id of the last event that the caller has had; goes before `cursor`."},
+        media_type=CONTENT_TYPE,
     ),
     Operation(
         path=f"{_INSTANCE}/raiseEvent/{{eventName}}",

@@ -19,7 +19,7 @@ from perdure.errors import (
 )
 from perdure.storage.protocol import PayloadMissing, StorageUnavailable
 from perdure_functions.client import DurableOrchestrationClient, json_response
-from perdure_functions.http_api import entity_handlers, handlers, poison_handlers
+from perdure_functions.http_api import entity_handlers, handlers, poison_handlers, stream_handlers
 from perdure_functions.http_api.handlers import Handler, complaint
 from perdure_functions.http_api.models import Query
 from perdure_functions.http_api.openapi import document
@@ -67,6 +67,11 @@ def add_http_functions(container: func.Blueprint, runtime: Runtime, auth_level: 
     async def operate(req: func.HttpRequest) -> func.HttpResponse:
         return await api.operate(req)
 
+    @container.function_name("perdure-http-stream")
+    @container.route(f"{ROUTE}/instances/{{instanceId}}/streams/{{streamName}}", methods=["GET"], auth_level=auth_level)
+    async def stream(req: func.HttpRequest) -> func.HttpResponse:
+        return await api.stream(req)
+
     @container.function_name("perdure-http-entities")
     @container.route(f"{ROUTE}/entities/{{entityName?}}", methods=["GET"], auth_level=auth_level)
     async def entities(req: func.HttpRequest) -> func.HttpResponse:
@@ -98,6 +103,7 @@ def add_http_functions(container: func.Blueprint, runtime: Runtime, auth_level: 
         "perdure-http-start",
         "perdure-http-instances",
         "perdure-http-operations",
+        "perdure-http-stream",
         "perdure-http-entities",
         "perdure-http-entity",
         "perdure-http-poison",
@@ -135,6 +141,10 @@ class ManagementApi:
     async def operate(self, request: func.HttpRequest) -> func.HttpResponse:
         """POST instances/{instanceId}/ raiseEvent/{eventName}, terminate, suspend, resume, rewind and restart."""
         return await self._answer(request, _operation)
+
+    async def stream(self, request: func.HttpRequest) -> func.HttpResponse:
+        """GET instances/{instanceId}/streams/{streamName}."""
+        return await self._answer(request, lambda _: stream_handlers.read)
 
     async def entities(self, request: func.HttpRequest) -> func.HttpResponse:
         """GET entities/{entityName?}."""

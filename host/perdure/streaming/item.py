@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import msgspec
 
-_CURSOR = re.compile(r"([0-9a-z]{1,16})\.(0|[1-9][0-9]{0,11})\.(0|[1-9][0-9]{0,11})(\.end)?")
+_CURSOR = re.compile(r"([0-9a-z]{1,16})\.([0-9]{1,12})\.([0-9]{1,12})(\.end)?")
 
 
 class StreamItem(msgspec.Struct, frozen=True):
