@@ -173,7 +173,7 @@ async def test_a_session_expires(quick):
 
 
 async def test_large_sessions_are_stored(agents):
-    agents.scripted(lambda messages, _: "z" * 100_000)
+    agents.scripted(lambda messages, _: "z" * 100_000).piece = 20_000
     for _ in range(3):
         await agents.ask("x" * 50_000)
     state = await agents.sessions().transcript("s")

@@ -12,7 +12,7 @@ from perdure.agents.callbacks import AgentCallbackContext, AgentResponseCallback
 from perdure.agents.errors import AgentError
 from perdure.agents.framework_agents import LoopLimits, call_tool, keeps_own_history
 from perdure.agents.human import HumanPolicy
-from perdure.agents.messages import all_dumped, all_loaded
+from perdure.agents.messages import all_dumped, all_loaded, said_in
 from perdure.agents.model_step import Asked, one_step, whole_turn
 from perdure.agents.naming import checked_agent_name, entity_name, model_name, session_entity_id, tool_name, turn_name
 from perdure.agents.requests import RunRequest
@@ -24,7 +24,8 @@ from perdure.client.client import Client
 from perdure.core.context import OrchestrationContext
 from perdure.core.entities.performing import EntityDefinition
 from perdure.core.retry import RetryPolicy
-from perdure.engine.registry import Registry
+from perdure.engine.registry import Registry, activity_context
+from perdure.streaming.writer import StreamWriter
 
 Mode = Literal["turn", "steps"]
 """`turn`: a whole turn is one checkpoint. `steps`: every call of the model and of a tool is one."""
@@ -32,6 +33,9 @@ Mode = Literal["turn", "steps"]
 EXPIRES_AFTER = timedelta(days=14)
 TRANSCRIPT_LIMIT = 1024 * 1024
 MODEL_RETRY = RetryPolicy(first_retry_interval=timedelta(seconds=2), max_number_of_attempts=3, backoff_coefficient=2)
+
+STREAM = "answer"
+"""Name of a turn's stream: events `update`, `tool_result`, and those of every stream."""
 
 GetClient = Callable[[], Awaitable[Client]]
 
@@ -113,24 +117,42 @@ class DurableAgentDefinition:
         return (yield from Turn(self, context, given["sessionId"], request).run())
 
     async def ask_model(self, work: dict[str, Any]) -> dict[str, Any]:
-        """The activity that lets the agent answer: with one call of its model, or all at once."""
-        state = await self._state(work["sessionId"])
-        first = work["step"] == 0
-        known = state.results.get(work["correlationId"]) if first else None
-        if known is not None and known["status"] == "success":
-            return {"recorded": known}
+        """The activity that lets the agent answer: with one call of its model, or all at once.
+
+        What it says goes to the turn's stream as it comes. The whole answer is stored there, too: should this process
+        die before the answer is part of the turn's history, the model is not paid for it again.
+        """
+        async with activity_context().stream(STREAM) as stream:
+            if stream.finished:
+                return dict(stream.result)
+            state = await self._state(work["sessionId"])
+            known = state.results.get(work["correlationId"]) if work["step"] == 0 else None
+            if known is not None and known["status"] == "success":
+                return {"recorded": known}
+            answer = await self._answer(work, state, stream)
+            finishes = not (answer["calls"] and work["mayCallTools"])
+            await (stream.finish(answer) if finishes else stream.complete(answer))
+        return answer
+
+    async def _answer(self, work: dict[str, Any], state: SessionState, stream: StreamWriter) -> dict[str, Any]:
+        about = AgentCallbackContext(self.name, work["correlationId"], work["sessionId"], work["shown"])
+        telling = Telling(self.callback, about)
+
+        async def on_update(update: Any) -> None:
+            said = said_in(update)
+            if said:
+                await stream.write(said, "update")
+            await telling.update(update)
+
         asked = Asked(
             transcript=all_loaded(state.messages),
             said=all_loaded(work["said"]),
             session_key=work["sessionId"],
-            session=state.session if first else work["session"],
+            session=state.session if work["step"] == 0 else work["session"],
             options=_options(work),
         )
-        telling = Telling(
-            self.callback, AgentCallbackContext(self.name, work["correlationId"], work["sessionId"], work["shown"])
-        )
         ask = one_step if self.mode == "steps" else whole_turn
-        reply = await ask(self.agent, asked, telling.update)
+        reply = await ask(self.agent, asked, on_update)
         await telling.response(reply.response)
         return {
             "messages": all_dumped(reply.response.messages),
@@ -140,14 +162,20 @@ class DurableAgentDefinition:
         }
 
     async def run_tool(self, work: dict[str, Any]) -> dict[str, Any]:
-        """The activity that runs a tool call."""
+        """The activity that runs a tool call; its result is kept as that of the model is."""
         plan, kept = work["call"], work["session"]
-        session = AgentSession(session_id=work["sessionId"]) if kept is None else AgentSession.from_dict(kept)
-        call = Content.from_function_call(call_id=plan["callId"], name=plan["name"], arguments=plan["arguments"])
-        result = await call_tool(self.agent, call, session)
-        return {"type": "function_result", "call_id": plan["callId"], "result": result.result} | (
-            {"exception": str(result.exception)} if result.exception is not None else {}
-        )
+        async with activity_context().stream(STREAM) as stream:
+            if stream.finished:
+                return dict(stream.result)
+            session = AgentSession(session_id=work["sessionId"]) if kept is None else AgentSession.from_dict(kept)
+            call = Content.from_function_call(call_id=plan["callId"], name=plan["name"], arguments=plan["arguments"])
+            outcome = await call_tool(self.agent, call, session)
+            result = {"type": "function_result", "call_id": plan["callId"], "result": outcome.result}
+            if outcome.exception is not None:
+                result["exception"] = str(outcome.exception)
+            await stream.write({"name": plan["name"], **result}, "tool_result")
+            await stream.complete(result)
+        return result
 
     async def _state(self, session: str) -> SessionState:
         client = await self._client()

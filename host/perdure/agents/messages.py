@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from agent_framework import AgentResponse, Message
+from agent_framework import AgentResponse, AgentResponseUpdate, Message
 
 _OURS = ("correlationId", "createdAt")
 """What stored messages have besides."""
@@ -31,6 +31,14 @@ def all_loaded(stored: Iterable[Mapping[str, Any]]) -> list[Message]:
 def all_dumped(messages: Iterable[Message]) -> list[dict[str, Any]]:
     """Return the JSON forms of messages."""
     return [dumped(each) for each in messages]
+
+
+def said_in(update: AgentResponseUpdate) -> dict[str, Any]:
+    """Return what readers of a turn's stream get of a piece of an answer; nothing if it says nothing."""
+    contents = [part for part in update.contents if part.type != "usage"]
+    if contents and all(part.type == "text" for part in contents):
+        return {"text": "".join(part.text or "" for part in contents)}
+    return {"contents": [_without_nothing(part.to_dict()) for part in contents]} if contents else {}
 
 
 def response_of(stored: Mapping[str, Any]) -> AgentResponse[Any]:
