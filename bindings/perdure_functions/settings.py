@@ -34,6 +34,9 @@ _LONGEST_HUB = 45
 _LARGEST = 2**31 - 1
 """Largest whole number that host.json takes: .NET's int."""
 _WEEK = 7 * 24 * 3600
+_ENVIRONMENT = "AZURE_FUNCTIONS_ENVIRONMENT"
+_DEVELOPMENT = "Development"
+"""What this setting says under hosts on a developer's machine: there nobody waits for half of a time-out."""
 _EXPRESSION = re.compile(r"%([^%]+)%")
 
 AuthLevelName = Literal["anonymous", "function", "admin"]
@@ -112,6 +115,7 @@ class _DurableTask(_Section):
     max_deliveries: int | None = Field(default=None, ge=1, le=_LARGEST)
     fail_on_non_determinism: bool | None = None
     unknown_function_timeout: float | None = Field(default=None, ge=0, le=_WEEK)
+    stuck_after: float | None = Field(default=None, gt=0, le=_WEEK)
     blocked_delay: float | None = Field(default=None, gt=0, le=300)
     version_match_strategy: Annotated[VersionMatch, BeforeValidator(_spelt(VersionMatch))] | None = None
     overridable_existing_instance_states: Annotated[ReuseId, BeforeValidator(_spelt(ReuseId))] = ReuseId.ENDED
@@ -162,7 +166,7 @@ def load_settings(environ: Mapping[str, str]) -> DurableSettings:
         reuse=task.overridable_existing_instance_states,
         management_auth_level=task.http_management_auth_level,
         route_prefix="api" if prefix is None else _route_prefix(prefix),
-        engine=_engine_settings(task, host_json),
+        engine=_engine_settings(task, host_json, environ),
     )
 
 
@@ -235,7 +239,7 @@ def _expanded(value: Any, path: str, environ: Mapping[str, str]) -> Any:
     return _EXPRESSION.sub(value_of, value) if isinstance(value, str) else value
 
 
-def _engine_settings(task: _DurableTask, host_json: Mapping[str, Any]) -> EngineSettings:
+def _engine_settings(task: _DurableTask, host_json: Mapping[str, Any], environ: Mapping[str, str]) -> EngineSettings:
     given = {
         _OTHER_NAMES.get(name, name): value
         for name, value in task.model_dump(exclude_none=True).items()
@@ -246,8 +250,10 @@ def _engine_settings(task: _DurableTask, host_json: Mapping[str, Any]) -> Engine
     deliveries = value_at(host_json, "extensions", "queues", "maxDequeueCount")
     if deliveries is not None:
         given.setdefault("max_deliveries", _positive(deliveries, "extensions.queues.maxDequeueCount"))
-    settings = EngineSettings(**given)
     timeout = _function_timeout(host_json)
+    if timeout is not None and environ.get(_ENVIRONMENT) != _DEVELOPMENT:
+        given.setdefault("stuck_after", timeout / 2)
+    settings = EngineSettings(**given)
     if timeout is None or settings.anchor_budget <= timeout / 2:
         return settings
     return EngineSettings(**{**given, "anchor_budget": timeout / 2})  # the host kills whoever holds an anchor longer

@@ -164,6 +164,23 @@ def test_anchors_end_well_before_the_function_timeout(given, timeout, budget):
     assert given(**top).engine.anchor_budget == budget
 
 
+@pytest.mark.parametrize(
+    ("timeout", "environment", "after"),
+    [
+        (None, "Production", 60),
+        ("00:10:00", "Production", 300),
+        ("00:01:00", None, 30),
+        ("-1", "Production", 60),
+        ("00:10:00", "Development", 60),
+    ],
+)
+def test_functions_that_do_not_come_back_are_told_of_before_the_function_timeout(given, timeout, environment, after):
+    top = {} if timeout is None else {"functionTimeout": timeout}
+    environ = {} if environment is None else {"AZURE_FUNCTIONS_ENVIRONMENT": environment}
+    assert given({}, environ, **top).engine.stuck_after == after
+    assert given({"stuckAfter": 7}, environ, **top).engine.stuck_after == 7
+
+
 @pytest.mark.parametrize("timeout", ["ten minutes", "00:00:00"])
 def test_a_function_timeout_that_is_none(given, timeout):
     with pytest.raises(SettingsError, match=r"host\.json, functionTimeout: "):

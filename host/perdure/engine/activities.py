@@ -17,6 +17,7 @@ from perdure.core.typed import read_as
 from perdure.engine.delivery import WorkerStopped
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import ActivityContext, Registry, current_activity
+from perdure.engine.watch import Watch
 from perdure.storage.protocol import PayloadMissing
 from perdure.streaming import StreamDesk, StreamUnavailable
 
@@ -30,16 +31,25 @@ class ActivityRunner:
         registry: the app's functions.
         payloads: where large inputs and results are.
         limit: activities running at once; sync ones have as many threads.
+        watch: tells of those that do not come back.
         streams: makes, on the event loop, what opens their streams.
     """
 
     def __init__(
-        self, registry: Registry, payloads: PayloadDesk, limit: int, streams: Callable[[], StreamDesk] | None = None
+        self,
+        registry: Registry,
+        payloads: PayloadDesk,
+        limit: int,
+        *,
+        watch: Watch,
+        streams: Callable[[], StreamDesk] | None = None,
     ) -> None:
         self._registry = registry
         self._make_desk = streams
         self._desk: StreamDesk | None = None
         self._payloads = payloads
+        self._watch = watch
+        self._keeps = f": it keeps one of {limit} places"
         self._slots = asyncio.Semaphore(limit)
         self.draining = False
         self._closed = False
@@ -75,7 +85,8 @@ class ActivityRunner:
             try:
                 hint = self._registry.activities.hints(call.name).input
                 value = read_as(text, hint, f"the input of activity '{call.name}'")
-                result = await self._call(context, value)
+                with self._watch.over("activity", call.name, instance_id, self._keeps):
+                    result = await self._call(context, value)
                 written = to_json(result, f"the result of activity '{call.name}'")
             except _Raised as raised:
                 if isinstance(raised.error, StreamUnavailable):

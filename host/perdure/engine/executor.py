@@ -18,6 +18,7 @@ from perdure.core.replay import Decision, Orchestration
 from perdure.core.streams import Flow
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import Registry
+from perdure.engine.watch import Watch, Watched
 from perdure.storage.rows import Instance
 
 
@@ -58,9 +59,10 @@ class Executor(Protocol):
 class InProcessExecutor:
     """Runs the functions of a registry on the event loop of this process."""
 
-    def __init__(self, registry: Registry, payloads: PayloadDesk) -> None:
+    def __init__(self, registry: Registry, payloads: PayloadDesk, watch: Watch) -> None:
         self._registry = registry
         self._payloads = payloads
+        self._watch = watch
 
     async def open(
         self,
@@ -73,7 +75,7 @@ class InProcessExecutor:
     ) -> Execution:
         """See `Executor`."""
         orchestration = orchestration_of(self._registry, instance, execution, suspended=suspended, flows=flows)
-        opened = _InProcess(orchestration, self._payloads, instance)
+        opened = _InProcess(orchestration, self._payloads, instance, self._watch)
         await opened.replay(turns)
         return opened
 
@@ -103,21 +105,28 @@ def orchestration_of(
 
 
 class _InProcess:
-    def __init__(self, orchestration: Orchestration, payloads: PayloadDesk, instance: Instance) -> None:
+    def __init__(self, orchestration: Orchestration, payloads: PayloadDesk, instance: Instance, watch: Watch) -> None:
         self._orchestration = orchestration
         self._payloads = payloads
         self._owner = instance.instance_id
         self._input = instance.input
+        self._name = instance.name
+        self._watch = watch
 
     async def replay(self, turns: Sequence[Turn]) -> None:
         texts = await self._texts([event for turn in turns for event in turn.events])
         for turn in turns:
             if turn.events:
-                self._orchestration.replay(turn, texts)
+                with self._watched():
+                    self._orchestration.replay(turn, texts)
 
     async def advance(self, now: datetime, events: Sequence[Event]) -> Decision:
         texts = await self._texts(events)
-        return self._orchestration.advance(now, events, texts)
+        with self._watched():
+            return self._orchestration.advance(now, events, texts)
+
+    def _watched(self) -> Watched:
+        return self._watch.over("orchestrator", self._name, self._owner, ": it holds up everything in this process")
 
     async def _texts(self, events: Sequence[Event]) -> dict[str, str]:
         """Fetch the payloads of the events, and before the first turn that of the input."""

@@ -38,6 +38,8 @@ class EngineSettings:
     """How long one message may anchor a chain of activities in place; well under the Functions host's timeout."""
     short_timer: float = 3.0
     """Timers up to this long are waited for in place: queue delays are whole seconds on Azure."""
+    stuck_after: float = 60.0
+    """How long a function of the app runs before the log says that it has not come back; then after twice as long."""
     max_deliveries: int = 5
     """Deliveries after which a message is poisoned; the Functions host's maxDequeueCount."""
     fail_on_non_determinism: bool = False

@@ -31,6 +31,7 @@ from perdure.engine.settings import EngineSettings
 from perdure.engine.starting import Starting
 from perdure.engine.suspects import Suspects
 from perdure.engine.tending import Hold, tend
+from perdure.engine.watch import Watch
 from perdure.engine.work import WorkDesk
 from perdure.errors import DataError
 from perdure.storage.protocol import PayloadMissing, Storage, StorageUnavailable
@@ -77,12 +78,17 @@ class Worker:
         self.mail = Mail(storage, self.queues, self.clock, new_id)
         self.parking = Parking(storage, self.queues, self.mail, self.settings)
         self.starting = Starting(storage, self.clock, new_id)
+        self.watch = Watch(self.clock, self.settings.stuck_after)
         runner = ActivityRunner(
-            registry, self.payloads, self.settings.max_concurrent_activities, lambda: StreamDesk(storage, new_id)
+            registry,
+            self.payloads,
+            self.settings.max_concurrent_activities,
+            watch=self.watch,
+            streams=lambda: StreamDesk(storage, new_id),
         )
         dispatch = self.dispatch = Dispatch(storage, self.settings, self.mail, self.payloads, self.starting)
         self._runner = runner
-        self._performer = EntityPerformer(self.settings.max_concurrent_entities, new_id)
+        self._performer = EntityPerformer(self.settings.max_concurrent_entities, new_id, self.watch)
         self._sessions = Sessions(
             Services(
                 storage=storage,
@@ -93,7 +99,7 @@ class Worker:
                 payloads=self.payloads,
                 starting=self.starting,
                 dispatch=dispatch,
-                executor=InProcessExecutor(registry, self.payloads),
+                executor=InProcessExecutor(registry, self.payloads, self.watch),
                 runner=runner,
                 turn_slots=asyncio.Semaphore(self.settings.max_concurrent_orchestrators),
                 registry=registry,
@@ -278,6 +284,7 @@ class Worker:
             await asyncio.wait(self._eager)
         self._runner.close()
         self._performer.close()
+        self.watch.close()
 
     # ---- its own -------------------------------------------------------------------------------------------
 

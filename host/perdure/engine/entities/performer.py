@@ -18,6 +18,7 @@ from perdure.core.failure import Failure, failure_of
 from perdure.core.messages import Operate
 from perdure.engine.clock import NewId
 from perdure.engine.delivery import WorkerStopped
+from perdure.engine.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,16 @@ class _Progress:
     @property
     def is_done(self) -> bool:
         return len(self.outcomes) == len(self.job.operations)
+
+    @property
+    def steps(self) -> int:
+        """Operations that have been performed."""
+        return len(self.outcomes)
+
+    def __str__(self) -> str:
+        operations = self.job.operations
+        name = operations[min(len(self.outcomes), len(operations) - 1)].operation
+        return f"operation '{name}' of entity '{self.job.entity_id}'"
 
     @property
     def next_is_async(self) -> bool:
@@ -80,11 +91,14 @@ class EntityPerformer:
     Args:
         limit: entities performing operations at once; sync ones have as many threads.
         new_id: source of ids.
+        watch: tells of operations that do not come back.
     """
 
-    def __init__(self, limit: int, new_id: NewId) -> None:
+    def __init__(self, limit: int, new_id: NewId, watch: Watch) -> None:
         self._threads = ThreadPoolExecutor(limit, thread_name_prefix="perdure-entity")
         self._new_id = new_id
+        self._watch = watch
+        self._keeps = f": it keeps one of {limit} places"
         self._closed = False
 
     async def perform(self, job: Job) -> list[Outcome]:
@@ -94,6 +108,13 @@ class EntityPerformer:
             WorkerStopped: the worker has been stopped meanwhile, and what the operations did is void.
         """
         progress = _Progress(job, self._new_id, job.state)
+        with self._watch.over_steps(progress, self._keeps):
+            await self._perform(progress)
+        if self._closed:
+            raise WorkerStopped(f"this worker was stopped while entity '{job.entity_id}' was at work")
+        return progress.outcomes
+
+    async def _perform(self, progress: _Progress) -> None:
         while not progress.is_done:
             if progress.next_is_async:
                 await _perform_here(progress)
@@ -102,9 +123,6 @@ class EntityPerformer:
             unfinished = await loop.run_in_executor(self._threads, copy_context().run, _perform_in_thread, progress)
             if unfinished is not None:
                 progress.take(await _awaited(unfinished, progress.state))
-        if self._closed:
-            raise WorkerStopped(f"this worker was stopped while entity '{job.entity_id}' was at work")
-        return progress.outcomes
 
     def close(self) -> None:
         """Stop taking work; threads end with what they run, which has no outcome."""
