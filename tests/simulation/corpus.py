@@ -18,6 +18,10 @@ from perdure.engine.registry import Registry, activity_context
 from perdure.testing import Simulation
 
 LARGE = 40_000
+_UNSEEN = 5.0
+"""Seconds for which an outcome may go unseen: by a worker that has just looked at the row, or has received one of two
+messages that are the same because the transport has sent it again.
+"""
 Orchestrator = Generator[Any, Any, Any]
 
 
@@ -118,6 +122,19 @@ def large(context: OrchestrationContext) -> Orchestrator:
     text = yield context.call_activity("repeat", context.get_input())
     echoed = yield context.call_sub_orchestrator("echo", text)
     return len(echoed) + len(text)
+
+
+def heavy(context: OrchestrationContext) -> Orchestrator:
+    """Large data everywhere, and continues as new: what is left behind is deleted, and nothing else."""
+    count, text = context.get_input()
+    context.set_custom_status(text)
+    number = yield context.call_activity("add", [count, 0])
+    longer = yield context.call_activity("repeat", f"{number}-{number}")
+    context.set_custom_status(longer)
+    if count < 3:
+        context.continue_as_new([count + 1, longer])
+        return None
+    return [len(text), longer[:3]]
 
 
 def echo(context: OrchestrationContext) -> Orchestrator:
@@ -252,6 +269,7 @@ STARTS: dict[str, tuple[str, Any, Any]] = {
     "buffered": ("buffered", [], [0, 1, 2, 3]),
     "large": ("large", "ab", 2 * LARGE),
     "waiting": ("waiting", None, "timed out"),
+    "heavy": ("heavy", [0, ""], [LARGE // 3 * 3, "3-3"]),
     "receiving": ("gathering", [], [0, 1, 2, 3, 4]),
     "noting": ("gathering", [], [0, 1, 2, 3, 4]),
     "announcing": ("announcing", 0, 4),
@@ -266,7 +284,7 @@ STARTS: dict[str, tuple[str, Any, Any]] = {
 
 ORCHESTRATORS = [
     chain, fan, timers, race, parent, eternal, counting, spinning, buffered, retried, large, echo, waiting,
-    announcing, note, gathering, collecting, mending, mended,
+    announcing, note, gathering, collecting, heavy, mending, mended,
     patched, pausing, doomed, forlorn,
 ]  # fmt: skip
 
@@ -278,11 +296,16 @@ class Ledger:
         self.begun: Counter[tuple[str, str]] = Counter()
         self.unexplained: list[str] = []
         self.scheduled: set[tuple[str, str]] = set()
+        self.done: dict[tuple[str, int], float] = {}
+        """Since when history has the outcome of an action, by its execution and number, unless it was rewound."""
 
     def write(self) -> None:
         call = activity_context()
         entry = (call.idempotency_key, call.name)
         self.begun[entry] += 1
+        done = self.done.get((call.execution, call.no))
+        if done is not None and asyncio.get_running_loop().time() > done + _UNSEEN:
+            self.unexplained.append(f"{call.name} of {call.idempotency_key} began again though history has its outcome")
         if entry not in self.scheduled:
             self.unexplained.append(f"{call.name} of {call.idempotency_key} ran before history knew of it")
 

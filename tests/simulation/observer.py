@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from perdure.core.actions import OrchestrationCompleted, TaskScheduled
 from perdure.core.codec import decode_turns
 from perdure.core.history import (
@@ -68,6 +70,7 @@ class Observer:
         rewound = any(isinstance(event, ExecutionRewound) for event in turn.events)
         if rewound:
             self._ended.discard(instance_id)
+            self._ledger.done = {key: at for key, at in self._ledger.done.items() if key[0] != execution}
         if instance_id in self._ended and turn.events:
             self.wrong.append(f"{instance_id}: a turn after the end")
         for action in turn.actions:
@@ -81,6 +84,7 @@ class Observer:
                 if (execution, event.no) in self._outcomes:
                     self.wrong.append(f"{instance_id}: outcome of #{event.no} recorded twice")
                 self._outcomes.add((execution, event.no))
+                self._ledger.done[execution, event.no] = asyncio.get_running_loop().time()
             if isinstance(event, EventRaised):
                 if (execution, event.id) in self._events:
                     self.wrong.append(f"{instance_id}: event {event.id} recorded twice")

@@ -10,12 +10,14 @@ import pytest
 
 from perdure.core.state import State
 from perdure.engine import session as sessions
+from perdure.engine.garbage import garbage_of
 from perdure.engine.hand import Hand
 from perdure.engine.session import Session
+from perdure.engine.work import WorkDesk
 from tests.simulation.anchors import AnchorPlay
 from tests.simulation.playing import Play
 
-SEEDS = 40
+SEEDS = 100
 TRAP_SEEDS = 300
 
 
@@ -61,6 +63,23 @@ def send_nothing_again(monkeypatch):
 
 def carry_nothing_over(monkeypatch):
     monkeypatch.setattr(State, "records", lambda *_: [])
+
+
+def run_what_is_done(monkeypatch):
+    async def nothing(self, item):
+        return set()
+
+    monkeypatch.setattr(WorkDesk, "_finished", nothing)
+
+
+def clean_up_before_committing(monkeypatch):
+    write = Session._write
+
+    async def early(self, change):
+        await self._settling.clean(garbage_of(self._journal, change))
+        return await write(self, change)
+
+    monkeypatch.setattr(Session, "_write", early)
 
 
 # ---- the traps between the rules (DESIGN.md, section 4) --------------------------------------------------------------
@@ -120,6 +139,8 @@ RULES = [
     send_nothing_again,
     carry_nothing_over,
     look_at_the_last_commit_only,
+    run_what_is_done,
+    clean_up_before_committing,
 ]
 TRAPS = [take_over_without_a_record, commit_without_a_message, drop_the_newer_receipt]
 
