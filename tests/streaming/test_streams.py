@@ -127,7 +127,8 @@ async def test_a_repeat_that_says_nothing_makes_what_was_said_void(streams):
 async def test_a_finished_step_is_not_written_again_and_its_result_is_kept(streams):
     async with streams.write(step="a") as stream:
         await stream.write("x")
-        await stream.complete({"text": "x"})
+        assert await stream.complete({"text": "x"}) == {"text": "x"}
+        assert stream.result == {"text": "x"}
         assert not stream.is_open
         with pytest.raises(StreamClosedError, match=r"step 'a' of stream 'talk' of instance 'one'"):
             await stream.write("more")
@@ -136,6 +137,7 @@ async def test_a_finished_step_is_not_written_again_and_its_result_is_kept(strea
         assert (again.finished, again.result, again.is_open) == (True, {"text": "x"}, False)
         await again.write("y")
         await again.flush()
+        assert await again.complete("y") == {"text": "x"}
 
     assert await streams.read() == ["x"]
 
@@ -165,9 +167,8 @@ async def test_a_newer_attempt_shuts_the_older_one_out(streams):
             await other.flush()
             await new.write("new 2")
             await new.complete("new")
-        await old.complete("old")
+        assert await old.complete("old") == "new"
         assert old.finished
-        assert old.result == "new"
 
     assert await streams.read() == ["old 1", "restart: 1", "new 1", "other", "new 2"]
 

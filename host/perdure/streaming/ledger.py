@@ -29,7 +29,7 @@ class Ledger:
         self.finished = False
         """Another attempt has finished the step."""
         self.result: str | None = None
-        """What it was finished with."""
+        """What it was finished with, whoever has."""
         self._shut_out = False
         self._ended = False
         self._writer = writer
@@ -85,10 +85,16 @@ class Ledger:
                 self._no += 1
                 self._void = 0
                 self._ended = end is not None
+                if not self.finished:
+                    self.result = result
                 return True
-        if done and self._shut_out:
-            await self._catch_up()  # the newer attempt may have finished: its result is the step's
         return False
+
+    async def is_left_to_a_newer_attempt(self) -> bool:
+        """Whether a newer attempt is, as far as is known, still at the step."""
+        if self._shut_out and not self.finished:
+            await self._catch_up()
+        return self._shut_out and not (self.finished or self._ended)
 
     async def clean_up(self) -> None:
         """Delete what this writer has added if the instance is gone: it may have been added after the deletion."""

@@ -145,8 +145,8 @@ class SyncStreamWriter:
     def flush(self) -> None:
         self._run(self._writer.flush())
 
-    def complete(self, result: Any = None) -> None:
-        self._run(self._writer.complete(result))
+    def complete(self, result: Any = None) -> Any:
+        return self._run(self._writer.complete(result))
 
     def finish(self, result: Any = None) -> bool:
         return bool(self._run(self._writer.finish(result)))

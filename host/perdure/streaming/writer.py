@@ -20,6 +20,8 @@ GATHER_BYTES = 8 * 1024
 _MOST_WAITING_BYTES = 64 * 1024
 """Who writes faster than the store takes it has to wait."""
 _ITEM_OVERHEAD = 8
+_WAIT_FOR_NEWER, _LOOK_FOR_NEWER = 30.0, 0.5
+"""Seconds."""
 
 
 class StreamClosedError(PerdureError):
@@ -74,7 +76,9 @@ class StreamWriter:
 
     @property
     def result(self) -> Any:
-        """What the attempt that has finished the step gave to `complete` or `finish`; None until one has."""
+        """What the attempt that has finished the step, this one or another, gave to `complete` or `finish`; None until
+        one has.
+        """
         return from_json(self._ledger.result)
 
     @property
@@ -118,13 +122,18 @@ class StreamWriter:
             self._hurry.set()
             await asyncio.shield(self._task)
 
-    async def complete(self, result: Any = None) -> None:
+    async def complete(self, result: Any = None) -> Any:
         """Store what is left, and mark the step as finished: it is not written again, whatever becomes of this run.
 
-        Called by itself at the end of the `async with` block, if that ends well.
+        Called by itself at the end of the `async with` block, if that ends well. Should a newer attempt be at the step,
+        this waits for it, for half a minute at most.
 
         Args:
             result: what a repeat of the step finds as `result`; anything that has a JSON form, of 16 MiB at most.
+
+        Returns:
+            The result of the step, as JSON gives it back: that of the attempt whose items readers get. An activity that
+            returns it agrees with its stream.
 
         Raises:
             DataError: the result has no JSON form.
@@ -132,10 +141,13 @@ class StreamWriter:
             StreamClosedError: this writer is closed.
             ValueError: the result is too large.
         """
-        await self._end_with(self._text(result), None)
+        text = self._text(result)
+        await self._end_with(text, None)
+        return self.result if self._ledger.finished else from_json(text)
 
     async def finish(self, result: Any = None) -> bool:
-        """End the stream: readers get `result`, and nothing that anybody writes afterwards. Finishes the step, too.
+        """End the stream: readers get `result`, and nothing that anybody writes afterwards. Finishes the step, too, and
+        waits like `complete`; `result` says afterwards what the step's result is.
 
         Returns:
             Whether this has ended it; False if it had ended before, or this writer is shut out.
@@ -185,7 +197,15 @@ class StreamWriter:
             items = self._take()
             stored = await patiently(lambda: self._ledger.append(items, done=True, result=result, end=end))
         self._hurry.set()
+        await self._wait_for_newer()
         return stored
+
+    async def _wait_for_newer(self) -> None:
+        enough = asyncio.get_running_loop().time() + _WAIT_FOR_NEWER
+        while await patiently(self._ledger.is_left_to_a_newer_attempt):
+            if asyncio.get_running_loop().time() >= enough:
+                return  # it has died, too, and what comes next will find that this one has been faster
+            await asyncio.sleep(_LOOK_FOR_NEWER)
 
     def _begin_storing(self) -> None:
         self._raise_what_went_wrong()
