@@ -11,6 +11,7 @@ from agent_framework import AgentExecutor, Executor, Workflow, WorkflowEvent, Wo
 
 from perdure.agents.workflows.codec import Codec
 from perdure.agents.workflows.errors import UndeclaredTypeError, WorkflowInputError
+from perdure.agents.workflows.events import EventTeller
 from perdure.agents.workflows.framework import (
     INTERNAL_SOURCE_ID,
     MessageType,
@@ -52,8 +53,11 @@ class ExecutorActivity:
             UndeclaredTypeError: a message, output, request or state holds a type that the workflow does not declare.
         """
         workflow = self._make()
-        async with self._turn_at(workflow.executors[self._executor_id]):
-            return await _Performance(workflow, self._codec, self._executor_id, work).perform()
+        async with (
+            self._turn_at(workflow.executors[self._executor_id]),
+            EventTeller(work["stream_to"], self._codec) as teller,
+        ):
+            return await _Performance(workflow, self._codec, self._executor_id, work, teller).perform()
 
     def _turn_at(self, executor: Executor) -> Any:
         """Return a lock for executors of the framework's own that keep a run's data in objects which can't be copied:
@@ -74,7 +78,12 @@ class ExecutorActivity:
 
 
 class _Performance:
-    def __init__(self, workflow: Workflow, codec: Codec, executor_id: str, work: Work) -> None:
+    """All that one activity does."""
+
+    def __init__(
+        self, workflow: Workflow, codec: Codec, executor_id: str, work: Work, teller: EventTeller
+    ) -> None:
+        self._teller = teller
         self._workflow = workflow
         self._codec = codec
         self._work = work
@@ -96,7 +105,7 @@ class _Performance:
         return {"outcomes": outcomes, "state": state}
 
     async def _outcome(self, delivery: Delivery, shared: RecordingState) -> Outcome:
-        context = RecordingContext(self._workflow)
+        context = RecordingContext(self._workflow, self._teller.tell)
         await self._deliver(delivery, context, shared)
         return {
             "sent": [await self._sent(message) for message in context.messages],

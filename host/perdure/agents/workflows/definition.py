@@ -33,6 +33,8 @@ class WorkflowDefinition:
     retry: Retry = None
     tasks_per_generation: int = 200
     """Activities after which a run continues as new, so that its history stays short."""
+    events: bool = True
+    """Whether events go to a durable stream of the instance."""
 
     @property
     def orchestration(self) -> str:
@@ -61,6 +63,7 @@ def define(
     types: Iterable[Any] = (),
     retry: Retry = None,
     tasks_per_generation: int = 200,
+    events: bool = True,
 ) -> WorkflowDefinition:
     """Return the definition of a workflow and of those that it wraps.
 
@@ -70,6 +73,7 @@ def define(
         types: further types that may be stored, beside those that handlers declare.
         retry: how executors that raise are tried again.
         tasks_per_generation: activities after which a run continues as new.
+        events: whether events go to a durable stream of the instance.
 
     Raises:
         WorkflowRegistrationError: names or types are unusable.
@@ -87,9 +91,10 @@ def define(
                 types=extra,
                 retry=None if isinstance(retry, Mapping) else retry,
                 tasks_per_generation=tasks_per_generation,
+                events=events,
             )
     codec = Codec(DeclaredTypes([*MESSAGE_TYPES, *extra, *declared_by(workflow)]))
-    return WorkflowDefinition(name, make, Graph.of(workflow), codec, nested, retry, tasks_per_generation)
+    return WorkflowDefinition(name, make, Graph.of(workflow), codec, nested, retry, tasks_per_generation, events)
 
 
 def _wrapped_by(make: Callable[[], Workflow], executor_id: str) -> Callable[[], Workflow]:

@@ -31,7 +31,7 @@ class TopRun:
             state = RunState.read(given[CONTINUED]["state"])
             self._early = given[CONTINUED]["early"]
         else:
-            state = RunState(context.instance_id)
+            state = RunState(context.instance_id, context.instance_id if workflow.events else None)
             state.receive(workflow.graph.start, {"kind": "input", "sources": [], "data": given})
         self._run = Run(context, workflow, state)
         self._waiting: dict[str, Task[Any]] = {}
@@ -81,12 +81,16 @@ class TopRun:
 
     def _continue(self) -> None:
         early = [[each, task.get_result()] for each, task in self._waiting.items() if task.is_completed]
+        self._state.intermediates.clear()
+        self._state.asked.clear()
         self._context.continue_as_new({CONTINUED: {"state": self._state.written(), "early": [*self._early, *early]}})
 
     def _show(self, state: str) -> None:
         status: dict[str, Any] = {"state": state, "superstep": self._state.superstep}
         if self._state.requests:
             status["pendingHumanInputRequests"] = [shown(each) for each in self._state.requests.values()]
+        if self._state.answered:
+            status["answeredRequests"] = self._state.answered
         if self._rejected:
             status["rejectedResponses"] = self._rejected[-10:]
         self._context.set_custom_status(status)
@@ -120,8 +124,8 @@ class NestedRun:
             done: Done = yield self._context.call_activity(work["activity"], self._handed_on(delivery))
             work["outcomes"].extend(done["outcomes"])
             work["entered"] = False
-            for messages in state.outputs, state.intermediates, state.asked:
-                messages.clear()
+            for handed_on in state.outputs, state.intermediates, state.asked:
+                handed_on.clear()
         return {"outcomes": work["outcomes"], "state": state.written()}
 
     def _enter(self, delivery: Delivery) -> None:
@@ -144,7 +148,13 @@ class NestedRun:
             "waiting": bool(state.requests),
         }
         deliveries: list[Delivery] = [{**delivery, "result": result}]
-        return {"run": self._work["run"], "deliveries": deliveries, "state": None, "shared": self._work["shared"]}
+        return {
+            "run": self._work["run"],
+            "stream_to": self._work["stream_to"],
+            "deliveries": deliveries,
+            "state": None,
+            "shared": self._work["shared"],
+        }
 
 
 def answered(delivery: Delivery) -> tuple[str | None, Message | Any]:

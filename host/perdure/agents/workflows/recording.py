@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from agent_framework import Workflow, WorkflowCheckpoint, WorkflowEvent
@@ -42,10 +43,16 @@ class RecordingState(State):
 
 
 class RecordingContext:
-    """The framework's runner context: it collects messages, events and requests instead of delivering them."""
+    """The framework's runner context: it collects messages, events and requests instead of delivering them.
 
-    def __init__(self, workflow: Workflow) -> None:
+    Args:
+        workflow: the workflow.
+        tell: is told of each event as it happens.
+    """
+
+    def __init__(self, workflow: Workflow, tell: Callable[[WorkflowEvent[Any]], Awaitable[None]]) -> None:
         self._workflow = workflow
+        self._tell = tell
         self.messages: list[WorkflowMessage] = []
         self.events: list[WorkflowEvent[Any]] = []
         self.requests: dict[str, WorkflowEvent[Any]] = {}
@@ -59,11 +66,13 @@ class RecordingContext:
     async def add_event(self, event: WorkflowEvent[Any]) -> None:
         """Record an event."""
         self.events.append(event)
+        await self._tell(event)
 
     async def add_request_info_event(self, event: WorkflowEvent[Any]) -> None:
         """Record a request."""
         self.requests[event.request_id] = event
         self.events.append(event)
+        await self._tell(event)
 
     def classify_yielded_output(self, executor_id: str) -> Literal["output", "intermediate"] | None:
         """Return what a yield of this executor is, as the workflow was built."""

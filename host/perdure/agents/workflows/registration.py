@@ -52,6 +52,7 @@ def register_workflow(
     types: Iterable[Any] = (),
     retry: Retry = None,
     tasks_per_generation: int = 200,
+    events: bool = True,
     owner: Any = None,
 ) -> WorkflowDefinition:
     """Make durable functions of a workflow and of the workflows that it wraps.
@@ -64,6 +65,7 @@ def register_workflow(
         types: further types that may be stored, beside those that handlers declare.
         retry: how executors that raise are tried again: a policy for all, or policies by executor id.
         tasks_per_generation: activities after which a run continues as new, so that its history stays short.
+        events: whether what executors do is told in a durable stream, `events`, of the instance.
         owner: whose names have to differ; by default `target`.
 
     Returns:
@@ -74,7 +76,9 @@ def register_workflow(
     """
     make: Callable[[], Workflow] = _constant(workflow) if isinstance(workflow, Workflow) else workflow
     its_name = checked_workflow_name(name or make().name)
-    definition = define(make, its_name, types=types, retry=retry, tasks_per_generation=tasks_per_generation)
+    definition = define(
+        make, its_name, types=types, retry=retry, tasks_per_generation=tasks_per_generation, events=events
+    )
     taken = _registered.setdefault(target if owner is None else owner, {})
     functions = _RegistryTarget(target) if isinstance(target, Registry) else target
     for each in definition.all():

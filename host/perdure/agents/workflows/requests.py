@@ -13,6 +13,10 @@ from perdure.agents.workflows.plain import plain
 from perdure.agents.workflows.wire import Json, Request
 
 
+ANSWER_TYPE = "answerType"
+"""Key, in an instance's status, of the type that an answer has to have, as the codec writes it."""
+
+
 def event_of(request: Request, codec: Codec) -> WorkflowEvent[Any]:
     """Return the framework's event for a request."""
     return WorkflowEvent.request_info(
@@ -28,6 +32,7 @@ def shown(request: Request) -> dict[str, Any]:
         "requestData": plain(request["data"]),
         "requestType": request["request_type"],
         "responseType": request["response_shown"],
+        ANSWER_TYPE: request["response_type"],
     }
 
 
@@ -37,18 +42,31 @@ def checked_answer(request: Request, answer: Any, codec: Codec) -> Json:
     Raises:
         WorkflowResponseError: it does not fit.
     """
-    kind = codec.decode_type(request["response_type"])
+    return answer_as(request["response_type"], request["response_shown"], request["id"], answer, codec)
+
+
+def answer_as(response_type: Json, response_shown: str, request_id: str, answer: Any, codec: Codec) -> Json:
+    """Return an answer's JSON as a value of a type, written by the codec.
+
+    Args:
+        response_type: the type, as the codec writes it.
+        response_shown: the type, as people write it.
+        request_id: what is answered.
+        answer: plain JSON.
+        codec: of the workflow.
+
+    Raises:
+        WorkflowResponseError: it does not fit.
+    """
+    kind = codec.decode_type(response_type)
     value = Content.from_text(text=answer) if kind is Content and isinstance(answer, str) else answer
     value = try_coerce_to_type(value, kind)
     if is_instance_of(value, kind):
         try:
             return codec.encode(value)
         except UndeclaredTypeError as error:
-            raise error.at(f"the answer to request '{request['id']}'") from None
-    raise WorkflowResponseError(
-        f"the answer to request '{request['id']}' of executor '{request['executor']}' is no "
-        f"{request['response_shown']}: {_clipped(answer)}"
-    )
+            raise error.at(f"the answer to request '{request_id}'") from None
+    raise WorkflowResponseError(f"the answer to request '{request_id}' is no {response_shown}: {_clipped(answer)}")
 
 
 def type_shown(kind: Any) -> str:

@@ -99,6 +99,7 @@ class Run:
         if nested is None:
             work: Work = {
                 "run": self.state.run,
+                "stream_to": self.state.stream_to,
                 "deliveries": deliveries,
                 "state": self.state.executors.get(target),
                 "shared": self.state.shared,
@@ -107,6 +108,7 @@ class Run:
             return self._context.call_activity(self._workflow.activity(target), work, retry_policy=retry)
         nested_work: NestedWork = {
             "run": f"{self.state.run}/{target}",
+            "stream_to": self.state.stream_to,
             "activity": self._workflow.activity(target),
             "deliveries": deliveries,
             "state": self.state.executors.get(target),

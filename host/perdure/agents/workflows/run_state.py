@@ -10,6 +10,9 @@ from perdure.agents.workflows.framework import INTERNAL_SOURCE_ID, RUN_KWARGS_KE
 from perdure.agents.workflows.planning import Buffers, Planned
 from perdure.agents.workflows.wire import Delivery, Json, Message, Outcome, Request
 
+_REMEMBERED = 100
+"""Answered requests that an instance's status tells of."""
+
 
 @dataclass(slots=True)
 class RunState:
@@ -17,6 +20,8 @@ class RunState:
 
     run: str
     """Names the run: its instance's id, and the executors on the way down to a nested workflow."""
+    stream_to: str | None = None
+    """The instance to whose stream events go, if they go anywhere."""
     superstep: int = 0
     """Supersteps since the last input: what the framework's limit counts."""
     arrivals: list[tuple[str, Delivery]] = field(default_factory=list)
@@ -33,7 +38,9 @@ class RunState:
     intermediates: list[Json] = field(default_factory=list)
     """Kept for a parent only."""
     asked: list[Request] = field(default_factory=list)
-    """Requests made since the last input or answer."""
+    """Requests made since the last input or answer; kept for a parent only."""
+    answered: list[str] = field(default_factory=list)
+    """Ids of the requests answered last."""
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> RunState:
@@ -59,6 +66,7 @@ class RunState:
     def answer(self, request: Request, data: Json) -> None:
         """Take an answer to an open request."""
         del self.requests[request["id"]]
+        self.answered = [*self.answered, request["id"]][-_REMEMBERED:]
         executor = request["executor"]
         sources = [INTERNAL_SOURCE_ID(executor)]
         self.arrivals.append((executor, {"kind": "answer", "sources": sources, "data": data, "request": request}))

@@ -81,6 +81,8 @@ class Work(TypedDict):
 
     run: str
     """Names the run, the same for all its supersteps."""
+    stream_to: str | None
+    """The instance to whose stream events go; None for executors of a wrapped workflow."""
     deliveries: list[Delivery]
     state: Json
     shared: dict[str, Json]
@@ -110,6 +112,8 @@ class NestedWork(TypedDict):
     """Input of the orchestration of a workflow that an executor wraps: what the executor receives in one superstep."""
 
     run: str
+    stream_to: str | None
+    """Where events of the executor go."""
     activity: str
     """The executor's activity, which hands on what the wrapped workflow leads to."""
     deliveries: list[Delivery]

@@ -1,0 +1,249 @@
+"""The HTTP routes of workflows: run one, look at it, answer what it asks, cancel it, follow its events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote
+
+import azure.functions as func
+
+from perdure.agents.workflows import WorkflowDefinition, WorkflowInputError, WorkflowResponseError
+from perdure.agents.workflows.runs import (
+    AnsweredRequestError,
+    UnknownRequestError,
+    WorkflowRuns,
+    has_ended,
+    pending_of,
+)
+from perdure.client import DurableOrchestrationStatus
+from perdure.errors import DataError, InstanceEndedError, InstanceExistsError, InstanceNotFoundError
+from perdure.storage.protocol import StorageUnavailable
+from perdure_functions.agents.host_functions import add_function
+from perdure_functions.agents.run_requests import WAIT_HEADER, truth
+from perdure_functions.app import DFApp
+from perdure_functions.client import DurableOrchestrationClient, json_response
+from perdure_functions.links import origin
+
+Handler = Callable[[func.HttpRequest, DurableOrchestrationClient], Awaitable[func.HttpResponse]]
+
+_DEFAULT_WAIT, _LONGEST_WAIT = 10, 200
+"""Seconds that a request waits for a run's end; the HTTP gateways before a Function app give up after 230."""
+_EVENT_WAIT, _LONGEST_EVENT_WAIT = 15.0, 60.0
+_RUN_ID_LIMIT = 100
+_LAST = "end"
+"""Id of the event that closes a run's events."""
+
+
+class _BadRequest(Exception):
+    """The request makes no sense; the caller is told why, with 400."""
+
+
+def add_workflow_routes(app: DFApp, definition: WorkflowDefinition) -> None:
+    """Add the routes of one workflow.
+
+    Args:
+        app: the Function app.
+        definition: the workflow.
+    """
+    routes = _WorkflowRoutes(definition)
+    base = f"workflow/{definition.name}"
+    for purpose, method, route, handler in (
+        ("start", "POST", f"{base}/run", routes.run),
+        ("status", "GET", f"{base}/status/{{instanceId}}", routes.status),
+        ("respond", "POST", f"{base}/respond/{{instanceId}}/{{requestId}}", routes.respond),
+        ("cancel", "POST", f"{base}/cancel/{{instanceId}}", routes.cancel),
+        ("events", "GET", f"{base}/events/{{instanceId}}", routes.events),
+    ):
+        name = f"{definition.orchestration}-{purpose}"
+        add_function(app, name, app.route(route=route, methods=[method]), _answering(handler))
+
+
+def _answering(handler: Handler) -> Handler:
+    async def function(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        try:
+            return await handler(req, client)
+        except (InstanceNotFoundError, UnknownRequestError) as error:
+            return _complaint(404, error)
+        except (AnsweredRequestError, InstanceEndedError, InstanceExistsError) as error:
+            return _complaint(409, error)
+        except (_BadRequest, WorkflowInputError, WorkflowResponseError, DataError) as error:
+            return _complaint(400, error)
+        except StorageUnavailable as error:
+            return _complaint(503, error)
+
+    return function
+
+
+class _WorkflowRoutes:
+    def __init__(self, definition: WorkflowDefinition) -> None:
+        self._definition = definition
+
+    async def run(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        waits, seconds = _wait(request), _seconds(request)
+        runs = WorkflowRuns(self._definition, client)
+        instance_id = await runs.start(_body(request), _run_id(request))
+        if waits:
+            try:
+                await client.wait_for_completion(instance_id, seconds)
+            except TimeoutError:
+                return self._accepted(request, instance_id)
+            return json_response(200, _result(await runs.status(instance_id)))
+        return self._accepted(request, instance_id)
+
+    async def status(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        instance_id = request.route_params["instanceId"]
+        status = await WorkflowRuns(self._definition, client).status(instance_id)
+        written = status.to_json()
+        shown: dict[str, Any] = {
+            **_result(status),
+            "customStatus": status.custom_status,
+            "createdTime": written.get("createdTime"),
+            "lastUpdatedTime": written.get("lastUpdatedTime"),
+        }
+        if not has_ended(status) and (pending := pending_of(status)):
+            shown["pendingHumanInputRequests"] = [
+                {**each, "respondUrl": self._url(request, "respond", instance_id, each["requestId"])}
+                for each in pending
+            ]
+        return json_response(200, shown)
+
+    async def respond(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        instance_id, request_id = (request.route_params[name] for name in ("instanceId", "requestId"))
+        answer = _json(request.get_body())
+        await WorkflowRuns(self._definition, client).respond(instance_id, request_id, answer)
+        told = {"message": "Response delivered successfully", "instanceId": instance_id, "requestId": request_id}
+        return json_response(200, told)
+
+    async def cancel(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        instance_id = request.route_params["instanceId"]
+        reason = request.params.get("reason") or "cancelled"
+        await WorkflowRuns(self._definition, client).cancel(instance_id, reason)
+        return json_response(202, {"message": "Cancellation requested", "instanceId": instance_id})
+
+    async def events(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        """Answer with the events that there are, or wait for the next: an EventSource comes again for more by itself."""
+        instance_id = request.route_params["instanceId"]
+        cursor = request.headers.get("Last-Event-ID") or request.params.get("cursor") or None
+        if cursor == _LAST:
+            return func.HttpResponse(status_code=204)  # nothing will follow: an EventSource stops here
+        runs = WorkflowRuns(self._definition, client)
+        status = await runs.status(instance_id)
+        try:
+            page = await runs.events(instance_id, cursor=cursor, wait=0 if has_ended(status) else _event_wait(request))
+        except ValueError as error:
+            raise _BadRequest(str(error)) from error
+        told = [_event(item.cursor, item.event, item.data) for item in page.items]
+        if has_ended(status) and not page.items:
+            told.append(_event(_LAST, "end", _result(status)))
+        headers = {"Cache-Control": "no-cache"}
+        return func.HttpResponse("".join(told), status_code=200, headers=headers, mimetype="text/event-stream")
+
+    def _accepted(self, request: func.HttpRequest, instance_id: str) -> func.HttpResponse:
+        status_url = self._url(request, "status", instance_id)
+        content = {
+            "instanceId": instance_id,
+            "statusQueryGetUri": status_url,
+            "respondUri": f"{self._url(request, 'respond', instance_id)}/{{requestId}}",
+            "message": "Workflow started",
+        }
+        return json_response(202, content, {"Location": status_url, "Retry-After": "5"})
+
+    def _url(self, request: func.HttpRequest, *parts: str) -> str:
+        path = request.url.partition("?")[0]
+        base = path[path.index("/", path.index("//") + 2) : path.rindex("/workflow/")]
+        ways = [quote(part, safe="") for part in ("workflow", self._definition.name, *parts)]
+        return f"{origin(request)}{base}/{'/'.join(ways)}"
+
+
+def _result(status: DurableOrchestrationStatus) -> dict[str, Any]:
+    """Return a run's end, or that it has not come."""
+    name = status.runtime_status.name if status.runtime_status is not None else None
+    shown = {"instanceId": status.instance_id, "runtimeStatus": name, "output": None, "error": None}
+    if name == "Completed":
+        shown["output"] = status.output
+    elif has_ended(status):
+        shown["error"] = status.output
+    return shown
+
+
+def _event(cursor: str, event: str, data: Any) -> str:
+    return f"id: {cursor}\nevent: {event}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n"
+
+
+def _complaint(code: int, error: Exception) -> func.HttpResponse:
+    return json_response(code, {"error": str(error)})
+
+
+def _body(request: func.HttpRequest) -> Any:
+    """Return the input: JSON, or plain text."""
+    body = request.get_body()
+    if not body:
+        raise _BadRequest("the body is empty: it is the workflow's input, JSON or plain text")
+    content_type = (request.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+    if content_type.startswith("text/"):
+        return _text(body)
+    try:
+        return json.loads(body)
+    except ValueError:
+        if content_type.endswith("json"):
+            raise _BadRequest("the body is no JSON") from None
+        return _text(body)
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise _BadRequest(f"the body is no UTF-8 text: {error}") from error
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise _BadRequest(f"the body is no JSON: {error}") from error
+
+
+def _wait(request: func.HttpRequest) -> bool:
+    said = truth(request.headers.get(WAIT_HEADER))
+    if said is not None:
+        return said
+    given = request.params.get("waitForResponse")
+    said = truth(given)
+    if given is not None and said is None:
+        raise _BadRequest(f"waitForResponse is true or false, not '{given}'")
+    return bool(said)
+
+
+def _seconds(request: func.HttpRequest) -> int:
+    given = request.params.get("timeoutSeconds")
+    if given is None:
+        return _DEFAULT_WAIT
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:4]) <= _LONGEST_WAIT or len(given) > 3:  # noqa: PLR2004 - digits of the longest wait
+        raise _BadRequest(f"timeoutSeconds is a whole number from 1 to {_LONGEST_WAIT}, not '{given}'")
+    return int(given)
+
+
+def _event_wait(request: func.HttpRequest) -> float:
+    given = request.params.get("wait")
+    try:
+        seconds = _EVENT_WAIT if given is None else float(given)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= _LONGEST_EVENT_WAIT:
+        raise _BadRequest(f"wait is a number of seconds from 0 to {_LONGEST_EVENT_WAIT:g}, not '{given}'")
+    return seconds
+
+
+def _run_id(request: func.HttpRequest) -> str | None:
+    given = request.params.get("runId")
+    if given is None:
+        return None
+    if not 1 <= len(given) <= _RUN_ID_LIMIT or given[0] == "@" or not given.isprintable() or set(given) & set("/\\#?"):
+        raise _BadRequest(
+            f"runId has 1 to {_RUN_ID_LIMIT} printable characters without '/', '\\', '#' and '?', and does not begin "
+            f"with '@'"
+        )
+    return given

@@ -1,0 +1,71 @@
+"""Events as they happen, in a durable stream of the run's instance: what executors begin, yield, ask and say."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+from agent_framework import WorkflowEvent
+
+from perdure.agents.workflows.codec import Codec
+from perdure.agents.workflows.plain import plain
+from perdure.engine.registry import current_activity
+from perdure.streaming import StreamWriter
+
+STREAM = "events"
+"""Name of the stream."""
+
+_WITHOUT_DATA = {"executor_invoked", "executor_completed"}
+
+
+class EventTeller:
+    """Writes the events of one activity to the stream; a repeat of the activity tells readers to forget the first run.
+
+    Args:
+        instance_id: the instance to whose stream they go; None tells nobody.
+        codec: of the workflow.
+    """
+
+    def __init__(self, instance_id: str | None, codec: Codec) -> None:
+        self._instance_id = instance_id
+        self._codec = codec
+        self._stack = AsyncExitStack()
+        self._writer: StreamWriter | None = None
+
+    async def __aenter__(self) -> Self:
+        activity = current_activity.get(None)
+        if self._instance_id is not None and activity is not None and activity.desk is not None:
+            opening = activity.stream(STREAM, instance_id=self._instance_id)
+            self._writer = await self._stack.enter_async_context(opening)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(kind, error, trace)
+
+    @property
+    def tell(self) -> Callable[[WorkflowEvent[Any]], Awaitable[None]]:
+        """What events are told to."""
+        return self._tell
+
+    async def _tell(self, event: WorkflowEvent[Any]) -> None:
+        if self._writer is not None:
+            await self._writer.write(self._shown(event), event.type)
+
+    def _shown(self, event: WorkflowEvent[Any]) -> dict[str, Any]:
+        shown: dict[str, Any] = {}
+        if event.executor_id is not None:
+            shown["executorId"] = event.executor_id
+        if event.type == "request_info":
+            shown |= {"requestId": event.request_id, "executorId": event.source_executor_id}
+        if event.details is not None:
+            shown |= {"errorType": event.details.error_type, "message": event.details.message}
+        elif event.data is not None and event.type not in _WITHOUT_DATA:
+            shown["data"] = self._plain(event.data)
+        return shown
+
+    def _plain(self, data: Any) -> Any:
+        return plain(self._codec.encode(data)) if self._codec.can_encode(data) else str(data)
