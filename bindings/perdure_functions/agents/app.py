@@ -13,10 +13,12 @@ from perdure.agents.definition import DurableAgentDefinition
 from perdure.agents.errors import AgentError
 from perdure.agents.naming import entity_name, turn_name
 from perdure.agents.orchestrated import DurableAIAgent
+from perdure.agents.workflows import WorkflowDefinition
 from perdure.core.context import OrchestrationContext
 from perdure_functions.agents.health import add_health_route
 from perdure_functions.agents.mcp_tools import add_mcp_tool
 from perdure_functions.agents.run_routes import Waiting, add_agent_routes, add_request_routes
+from perdure_functions.agents.workflow_functions import add_workflow
 from perdure_functions.app import DFApp
 
 _log = logging.getLogger("perdure.agents")
@@ -34,6 +36,7 @@ class AgentFunctionApp(DFApp):
     Args:
         agents: the agents; more may be added with `add_agent`.
         http_auth_level: key that the routes ask for.
+        workflows: workflows of the Agent Framework; more may be added with `add_workflow`.
         enable_health_check: offer `GET health`.
         enable_http_endpoints: offer the agents' routes.
         enable_mcp_tool_trigger: offer each agent as a tool over the Model Context Protocol.
@@ -51,6 +54,7 @@ class AgentFunctionApp(DFApp):
         agents: Sequence[Any] | None = None,
         http_auth_level: func.AuthLevel | str = func.AuthLevel.FUNCTION,
         *,
+        workflows: Sequence[Any] | None = None,
         enable_health_check: bool = True,
         enable_http_endpoints: bool = True,
         enable_mcp_tool_trigger: bool = False,
@@ -69,8 +73,12 @@ class AgentFunctionApp(DFApp):
         self._definitions: dict[str, DurableAgentDefinition] = {}
         if enable_health_check:
             add_health_route(self, lambda: list(self._definitions.values()))
+        self.workflows: dict[str, WorkflowDefinition] = {}
+        """The workflows by name."""
         for agent in agents or ():
             self.add_agent(agent)
+        for workflow in workflows or ():
+            self.add_workflow(workflow)
 
     @property
     def agents(self) -> Mapping[str, Any]:
@@ -111,6 +119,22 @@ class AgentFunctionApp(DFApp):
             add_agent_routes(self, definition, self._waiting)
         if self.enable_mcp_tool_trigger if enable_mcp_tool_trigger is None else enable_mcp_tool_trigger:
             add_mcp_tool(self, definition)
+
+    def add_workflow(self, workflow: Any, *, enable_http_endpoint: bool | None = None, **options: Any) -> None:
+        """Make a workflow durable.
+
+        Args:
+            workflow: a `Workflow`, or a function without parameters that builds one.
+            enable_http_endpoint: offer its routes; by default what the app says.
+            options: `name`, `types`, `retry`, `tasks_per_generation`, `events`: see
+                `perdure.agents.workflows.register_workflow`.
+
+        Raises:
+            WorkflowRegistrationError: a name is unusable or taken, or two types have one name.
+        """
+        offered = self.enable_http_endpoints if enable_http_endpoint is None else enable_http_endpoint
+        definition = add_workflow(self, workflow, enable_http_endpoint=offered, **options)
+        self.workflows[definition.name] = definition
 
     def get_agent(self, context: OrchestrationContext, agent_name: str) -> DurableAIAgent:
         """Return an agent for an orchestration to call: `reply = yield app.get_agent(context, "writer").run("...")`.

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import azure.functions as func
 
 from perdure.agents.workflows import WorkflowDefinition, WorkflowInputError, WorkflowResponseError
+from perdure.agents.workflows.events import STREAM
 from perdure.agents.workflows.runs import (
     AnsweredRequestError,
     UnknownRequestError,
@@ -25,6 +26,7 @@ from perdure_functions.agents.run_requests import WAIT_HEADER, truth
 from perdure_functions.app import DFApp
 from perdure_functions.client import DurableOrchestrationClient, json_response
 from perdure_functions.links import origin
+from perdure_functions.stream_answers import answer_stream
 
 Handler = Callable[[func.HttpRequest, DurableOrchestrationClient], Awaitable[func.HttpResponse]]
 
@@ -32,8 +34,6 @@ _DEFAULT_WAIT, _LONGEST_WAIT = 10, 200
 """Seconds that a request waits for a run's end; the HTTP gateways before a Function app give up after 230."""
 _EVENT_WAIT, _LONGEST_EVENT_WAIT = 15.0, 60.0
 _RUN_ID_LIMIT = 100
-_LAST = "end"
-"""Id of the event that closes a run's events."""
 
 
 class _BadRequest(Exception):
@@ -68,7 +68,7 @@ def _answering(handler: Handler) -> Handler:
             return _complaint(404, error)
         except (AnsweredRequestError, InstanceEndedError, InstanceExistsError) as error:
             return _complaint(409, error)
-        except (_BadRequest, WorkflowInputError, WorkflowResponseError, DataError) as error:
+        except (_BadRequest, WorkflowInputError, WorkflowResponseError, DataError, ValueError) as error:
             return _complaint(400, error)
         except StorageUnavailable as error:
             return _complaint(503, error)
@@ -123,22 +123,12 @@ class _WorkflowRoutes:
         return json_response(202, {"message": "Cancellation requested", "instanceId": instance_id})
 
     async def events(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
-        """Answer with the events that there are, or wait for the next: an EventSource comes again for more by itself."""
+        """Answer with the events that there are, or wait for the next one; an EventSource comes again by itself."""
         instance_id = request.route_params["instanceId"]
-        cursor = request.headers.get("Last-Event-ID") or request.params.get("cursor") or None
-        if cursor == _LAST:
-            return func.HttpResponse(status_code=204)  # nothing will follow: an EventSource stops here
-        runs = WorkflowRuns(self._definition, client)
-        status = await runs.status(instance_id)
-        try:
-            page = await runs.events(instance_id, cursor=cursor, wait=0 if has_ended(status) else _event_wait(request))
-        except ValueError as error:
-            raise _BadRequest(str(error)) from error
-        told = [_event(item.cursor, item.event, item.data) for item in page.items]
-        if has_ended(status) and not page.items:
-            told.append(_event(_LAST, "end", _result(status)))
-        headers = {"Cache-Control": "no-cache"}
-        return func.HttpResponse("".join(told), status_code=200, headers=headers, mimetype="text/event-stream")
+        await WorkflowRuns(self._definition, client).status(instance_id)
+        return await answer_stream(
+            request, client, instance_id, STREAM, cursor=request.params.get("cursor"), wait=_event_wait(request)
+        )
 
     def _accepted(self, request: func.HttpRequest, instance_id: str) -> func.HttpResponse:
         status_url = self._url(request, "status", instance_id)
@@ -166,10 +156,6 @@ def _result(status: DurableOrchestrationStatus) -> dict[str, Any]:
     elif has_ended(status):
         shown["error"] = status.output
     return shown
-
-
-def _event(cursor: str, event: str, data: Any) -> str:
-    return f"id: {cursor}\nevent: {event}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n"
 
 
 def _complaint(code: int, error: Exception) -> func.HttpResponse:
@@ -238,7 +224,7 @@ def _event_wait(request: func.HttpRequest) -> float:
 
 
 def _run_id(request: func.HttpRequest) -> str | None:
-    given = request.params.get("runId")
+    given: str | None = request.params.get("runId")
     if given is None:
         return None
     if not 1 <= len(given) <= _RUN_ID_LIMIT or given[0] == "@" or not given.isprintable() or set(given) & set("/\\#?"):

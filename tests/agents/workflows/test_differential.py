@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 
 from perdure.agents.workflows import register_workflow
@@ -15,11 +13,6 @@ from tests.agents.workflows.teams import TEAMS
 from tests.scenarios.hub import Hub
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:agent_framework")
-
-
-@pytest.fixture(autouse=True)
-def quiet():
-    logging.getLogger("agent_framework").setLevel(logging.CRITICAL)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -80,9 +80,7 @@ class ExecutorActivity:
 class _Performance:
     """All that one activity does."""
 
-    def __init__(
-        self, workflow: Workflow, codec: Codec, executor_id: str, work: Work, teller: EventTeller
-    ) -> None:
+    def __init__(self, workflow: Workflow, codec: Codec, executor_id: str, work: Work, teller: EventTeller) -> None:
         self._teller = teller
         self._workflow = workflow
         self._codec = codec

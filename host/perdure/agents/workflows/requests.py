@@ -12,7 +12,6 @@ from perdure.agents.workflows.framework import is_instance_of, try_coerce_to_typ
 from perdure.agents.workflows.plain import plain
 from perdure.agents.workflows.wire import Json, Request
 
-
 ANSWER_TYPE = "answerType"
 """Key, in an instance's status, of the type that an answer has to have, as the codec writes it."""
 

@@ -89,7 +89,7 @@ class WorkflowRuns:
         shown = status.custom_status if isinstance(status.custom_status, dict) else {}
         if request_id in shown.get("answeredRequests", ()):
             raise AnsweredRequestError(f"request '{request_id}' of run '{instance_id}' has been answered already")
-        if status.runtime_status not in _GOING_ON:
+        if has_ended(status):
             raise InstanceEndedError(f"run '{instance_id}' has ended: it takes no answer to request '{request_id}'")
         open_requests = {each["requestId"]: each for each in shown.get("pendingHumanInputRequests", ())}
         if request_id not in open_requests:
@@ -108,7 +108,9 @@ class WorkflowRuns:
             InstanceNotFoundError: there is no such run.
             InstanceEndedError: it has ended.
         """
-        await self.status(instance_id)
+        status = await self.status(instance_id)
+        if has_ended(status):
+            raise InstanceEndedError(f"run '{instance_id}' has ended already: there is nothing to cancel")
         await self._client.terminate(instance_id, reason)
 
     async def events(self, instance_id: str, *, cursor: str | None = None, wait: float = 0) -> StreamPage:

@@ -1,0 +1,226 @@
+"""Workflows over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import azure.functions as func
+import pytest
+
+import perdure_functions as df
+from tests.agents.workflows import corpus
+from tests.functions.driving import ORIGIN, content
+
+ANONYMOUS = func.AuthLevel.ANONYMOUS
+
+
+@pytest.fixture
+async def driver(drive):
+    workflows = [corpus.chain(), corpus.questions(), corpus.failing(), corpus.wrapped_asking(), corpus.functions()]
+    app = df.agents.AgentFunctionApp(http_auth_level=ANONYMOUS, workflows=workflows)
+    return await drive(app)
+
+
+async def waiting(driver, instance_id="q", workflow="questions", count=3):
+    """Start a run that asks; return its status once everything is asked."""
+    started = await driver.request("POST", f"workflow/{workflow}/run?runId={instance_id}", "start")
+    assert started.status_code == 202
+    return await until(driver, content(started)["statusQueryGetUri"], count)
+
+
+async def until(driver, url, count):
+    async with asyncio.timeout(30):
+        while True:
+            status = content(await driver.request("GET", url))
+            if len(status.get("pendingHumanInputRequests", ())) == count:
+                return status
+            await asyncio.sleep(0.01)
+
+
+async def ended(driver, workflow, instance_id):
+    async with asyncio.timeout(30):
+        while True:
+            status = content(await driver.request("GET", f"workflow/{workflow}/status/{instance_id}"))
+            if status["runtimeStatus"] not in ("Pending", "Running"):
+                return status
+            await asyncio.sleep(0.01)
+
+
+async def test_a_run_is_started_and_looked_at(driver):
+    started = await driver.request("POST", "workflow/chain/run", "hello")
+    shown = content(started)
+    assert started.status_code == 202
+    instance_id = shown["instanceId"]
+    assert shown == {
+        "instanceId": instance_id,
+        "statusQueryGetUri": f"{ORIGIN}/api/workflow/chain/status/{instance_id}",
+        "respondUri": f"{ORIGIN}/api/workflow/chain/respond/{instance_id}/{{requestId}}",
+        "message": "Workflow started",
+    }
+    status = await ended(driver, "chain", instance_id)
+    assert status["runtimeStatus"] == "Completed"
+    assert status["output"][0] == "p1 took 0 of splits as no 1"
+    assert status["error"] is None
+    assert status["createdTime"]
+    assert status["lastUpdatedTime"] >= status["createdTime"]
+    assert "pendingHumanInputRequests" not in status
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"), [(b'"hello"', {}), (b"hello", {}), (b"hello", {"Content_Type": "text/plain; charset=utf-8"})]
+)
+async def test_a_run_is_waited_for(driver, body, headers):
+    answer = await driver.request("POST", "workflow/functions/run?waitForResponse=true", raw=body, **headers)
+    assert answer.status_code == 200
+    shown = content(answer)
+    assert shown["instanceId"]
+    assert shown | {"instanceId": ""} == {
+        "instanceId": "",
+        "runtimeStatus": "Completed",
+        "output": ["HELLO"],
+        "error": None,
+    }
+
+
+async def test_a_failure_says_where_it_happened(driver):
+    answer = await driver.request("POST", "workflow/failing/run", "x", x_ms_wait_for_response="true")
+    shown = content(answer)
+    assert (answer.status_code, shown["runtimeStatus"], shown["output"]) == (200, "Failed", None)
+    assert "workflow 'failing' failed in executor 'fails': ValueError: fails does not like 1" in shown["error"]
+
+
+async def test_an_input_that_nothing_takes_fails_the_run(driver):
+    answer = await driver.request("POST", "workflow/chain/run?waitForResponse=1", {"no": "text"})
+    assert "workflow 'chain' can't start with dict {'no': 'text'}" in content(answer)["error"]
+    assert "its start executor 'splits' takes str" in content(answer)["error"]
+
+
+async def test_requests_are_shown_and_answered_in_any_order(driver):
+    status = await waiting(driver)
+    asked = status["pendingHumanInputRequests"]
+    assert asked[0] == {
+        "requestId": "asks-0",
+        "sourceExecutor": "asks",
+        "requestData": {
+            "text": "may 0?",
+            "about": {"number": 0, "trail": ["start/splits"], "mood": "good"},
+        },
+        "requestType": "Question",
+        "responseType": "Verdict",
+        "respondUrl": f"{ORIGIN}/api/workflow/questions/respond/q/asks-0",
+    }
+    answer = await driver.request("POST", asked[2]["respondUrl"], {"approved": True, "remark": "yes"})
+    told = {"message": "Response delivered successfully", "instanceId": "q", "requestId": "asks-2"}
+    assert (answer.status_code, content(answer)) == (200, told)
+    await until(driver, "workflow/questions/status/q", 2)
+    for number in (0, 1):
+        await driver.request("POST", asked[number]["respondUrl"], {"approved": False})
+    status = await ended(driver, "questions", "q")
+    assert status["output"][0] == "may 2? True yes, 2 left"
+    assert len(status["output"]) == 5
+
+
+async def test_answers_reach_workflows_in_workflows(driver):
+    status = await waiting(driver, "w", "wrapped-asking")
+    for each in status["pendingHumanInputRequests"]:
+        assert each["sourceExecutor"] == "wraps"
+        await driver.request("POST", each["respondUrl"], {"approved": False})
+    status = await ended(driver, "wrapped-asking", "w")
+    assert status["runtimeStatus"] == "Completed", status
+    assert len(status["output"]) == 3
+
+
+async def refused(driver, method, target, body=None, **options):
+    answer = await driver.request(method, target, body, **options)
+    return answer.status_code, content(answer)["error"]
+
+
+async def test_answers_that_make_no_sense_are_refused(driver):
+    await waiting(driver)
+    at = "workflow/questions/respond/q"
+    code, error = await refused(driver, "POST", f"{at}/asks-0", {"remark": "and?"})
+    assert (code, error) == (400, "the answer to request 'asks-0' is no Verdict: {'remark': 'and?'}")
+    assert (await refused(driver, "POST", f"{at}/asks-0", "yes"))[0] == 400
+    assert (await refused(driver, "POST", f"{at}/asks-0", raw=b"{"))[0] == 400
+    code, error = await refused(driver, "POST", f"{at}/nobody", {"approved": True})
+    assert (code, error) == (404, "run 'q' has no open request 'nobody'; it has asks-0, asks-1, asks-2")
+    assert (await refused(driver, "POST", "workflow/questions/respond/none/asks-0", {"approved": True}))[0] == 404
+    code, error = await refused(driver, "POST", "workflow/chain/respond/q/asks-0", {"approved": True})
+    assert (code, error) == (404, "workflow 'chain' has no run 'q'")
+    await driver.request("POST", f"{at}/asks-0", {"approved": False})
+    await until(driver, "workflow/questions/status/q", 2)
+    code, error = await refused(driver, "POST", f"{at}/asks-0", {"approved": True})
+    assert (code, error) == (409, "request 'asks-0' of run 'q' has been answered already")
+
+
+async def test_runs_are_cancelled_with_the_runs_inside_them(driver):
+    await waiting(driver, "w", "wrapped-asking")
+    answer = await driver.request("POST", "workflow/wrapped-asking/cancel/w?reason=enough")
+    assert (answer.status_code, content(answer)["instanceId"]) == (202, "w")
+    status = await ended(driver, "wrapped-asking", "w")
+    assert (status["runtimeStatus"], status["error"]) == ("Terminated", "enough")
+    assert "pendingHumanInputRequests" not in status
+    code, error = await refused(driver, "POST", "workflow/wrapped-asking/cancel/w")
+    assert (code, error) == (409, "run 'w' has ended already: there is nothing to cancel")
+    answer = {"approved": True}
+    code, error = await refused(driver, "POST", "workflow/wrapped-asking/respond/w/deep-0", answer)
+    assert (code, error) == (409, "run 'w' has ended: it takes no answer to request 'deep-0'")
+    assert (await refused(driver, "POST", "workflow/chain/cancel/w"))[0] == 404
+
+
+async def test_a_run_id_is_used_once_at_a_time(driver):
+    await waiting(driver)
+    code, error = await refused(driver, "POST", "workflow/questions/run?runId=q", "again")
+    assert code == 409
+    assert "'q'" in error
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "said"),
+    [
+        ("run", b"", "the body is empty"),
+        ("run", b"\xff", "the body is no UTF-8 text"),
+        ("run?waitForResponse=perhaps", b"1", "waitForResponse is true or false, not 'perhaps'"),
+        ("run?timeoutSeconds=0", b"1", "timeoutSeconds is a whole number from 1 to 200, not '0'"),
+        ("run?timeoutSeconds=2000", b"1", "timeoutSeconds is a whole number"),
+        ("run?runId=@me", b"1", "runId has 1 to 100"),
+        ("run", b'{"$continued": {}}', "the input of a workflow can't have a key '$continued'"),
+    ],
+)
+async def test_requests_that_make_no_sense_are_refused(driver, target, body, said):
+    code, error = await refused(driver, "POST", f"workflow/chain/{target}", raw=body)
+    assert code == 400
+    assert said in error
+
+
+async def test_events_are_followed_from_where_the_reader_was(driver):
+    await driver.request("POST", "workflow/failing/run?runId=f&waitForResponse=true", "x")
+    first = await driver.request("GET", "workflow/failing/events/f")
+    assert (first.status_code, first.mimetype) == (200, "text/event-stream")
+    told = read(first)
+    told += read(await driver.request("GET", f"workflow/failing/events/f?cursor={told[-1][0]}"))
+    names = [event for _, event, _ in told]
+    assert names[:2] == ["executor_invoked", "executor_completed"]
+    assert "output" in names
+    assert names[-2:] == ["executor_failed", "end"]
+    assert (told[names.index("output")][2]) == {"executorId": "fails", "data": "fails got 0"}
+    assert told[-2][2]["errorType"] == "ValueError"
+    assert told[-1][2]["status"] == "failed"
+    rest = await driver.request("GET", "workflow/failing/events/f", Last_Event_ID=told[2][0])
+    assert read(rest) == told[3:-1]
+    done = await driver.request("GET", "workflow/failing/events/f", Last_Event_ID=told[-1][0])
+    assert done.status_code == 204
+    assert (await refused(driver, "GET", "workflow/chain/events/f"))[0] == 404
+    assert (await refused(driver, "GET", "workflow/failing/events/f?wait=never"))[0] == 400
+    assert (await refused(driver, "GET", "workflow/failing/events/f?cursor=what"))[0] == 400
+
+
+def read(response):
+    """Return (id, event, data) of each event."""
+    found = []
+    for block in response.get_body().decode().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        if "data" in fields:
+            found.append((fields["id"], fields.get("event"), json.loads(fields["data"])))
+    return found
