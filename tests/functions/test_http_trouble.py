@@ -24,6 +24,7 @@ FILLED = {
     "entityKey": "hurt",
     "messageId": "m",
     "eventName": "go",
+    "streamName": "s",
 }
 QUERIES = {"signalEntity": "?op=set", "purgeMany": "?createdTimeFrom=2020-01-01"}
 
@@ -96,7 +97,18 @@ async def test_trouble_is_told_as_the_document_says(driver, monkeypatch, operati
     assert "Problem" in await documented(driver, operation, code)
 
 
-TOUCHED = ["status", "purge", "raiseEvent", "terminate", "suspend", "resume", "rewind", "restart", "startWithId"]
+TOUCHED = [
+    "status",
+    "stream",
+    "purge",
+    "raiseEvent",
+    "terminate",
+    "suspend",
+    "resume",
+    "rewind",
+    "restart",
+    "startWithId",
+]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=[each.id for each in OPERATIONS])
