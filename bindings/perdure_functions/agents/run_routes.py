@@ -10,18 +10,28 @@ from urllib.parse import quote
 import azure.functions as func
 
 from perdure.agents.definition import DurableAgentDefinition
-from perdure.agents.errors import AgentError
-from perdure.agents.sessions import AlreadyAnswered, UnknownSession, UnknownTurn
-from perdure.errors import DataError
-from perdure.storage.protocol import StorageUnavailable
+from perdure.agents.errors import AgentError, UnreadableSession
+from perdure.agents.sessions import STREAM, AlreadyAnswered, UnknownSession, UnknownTurn
 from perdure_functions.agents.host_functions import add_function, function_name
 from perdure_functions.agents.run_requests import SESSION_HEADER, object_of, read_request
 from perdure_functions.app import DFApp
 from perdure_functions.client import DurableOrchestrationClient, json_response
+from perdure_functions.http_api.error_codes import CODES, code_of
+from perdure_functions.http_api.models import StreamQuery
+from perdure_functions.http_api.reading import read_query
+from perdure_functions.stream_answers import LAST_EVENT_ID, answer_stream, header
 
 Handler = Callable[[func.HttpRequest, DurableOrchestrationClient], Awaitable[func.HttpResponse]]
 
-_CODES = {"success": 200, "running": 202, "waiting": 202, "failed": 500, "canceled": 409}
+_CODES: dict[type[Exception], int] = {
+    UnknownTurn: 404,
+    UnknownSession: 404,
+    AlreadyAnswered: 409,
+    UnreadableSession: 500,
+    AgentError: 400,
+    **CODES,
+}
+_STATUS_CODES = {"success": 200, "running": 202, "waiting": 202, "failed": 500, "canceled": 409}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,7 @@ def add_agent_routes(app: DFApp, definition: DurableAgentDefinition, waiting: Wa
         ("answer", "POST", f"{session}/runs/{{correlationId}}/requests/{{requestId}}", routes.answer),
         ("transcript", "GET", session, routes.transcript),
         ("forget", "DELETE", session, routes.forget),
+        ("stream", "GET", f"{base}/stream/{{sessionId}}", routes.stream),
     ):
         _add(app, function_name(definition.name, purpose), method, route, handler)
 
@@ -112,6 +123,12 @@ class _AgentRoutes:
         }
         return json_response(200, content)
 
+    async def stream(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        session, query = request.route_params["sessionId"], read_query(request, StreamQuery)
+        cursor = header(request.headers, LAST_EVENT_ID) or query.cursor or None
+        turn = await self._definition.sessions(client).turn_of(session, request.params.get("correlation_id"), cursor)
+        return await answer_stream(request, client, turn, STREAM, cursor=query.cursor, wait=query.wait)
+
     async def forget(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
         session = request.route_params["sessionId"]
         gone = await self._definition.sessions(client).forget(session)
@@ -124,25 +141,15 @@ def _add(app: DFApp, name: str, method: str, route: str, handler: Handler) -> No
     async def function(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
         try:
             return await handler(req, client)
-        except (UnknownTurn, UnknownSession) as error:
-            return _complaint(404, error)
-        except AlreadyAnswered as error:
-            return _complaint(409, error)
-        except (AgentError, DataError) as error:
-            return _complaint(400, error)
-        except StorageUnavailable as error:
-            return _complaint(503, error)
+        except tuple(_CODES) as error:
+            return json_response(code_of(error, _CODES), {"error": str(error)})
 
     add_function(app, name, app.route(route=route, methods=[method]), function)
 
 
-def _complaint(code: int, error: Exception) -> func.HttpResponse:
-    return json_response(code, {"error": str(error)})
-
-
 def _shown(agent: str, result: dict[str, Any], *, as_text: bool = False) -> func.HttpResponse:
     """Return the answer to a caller who wants a turn's result."""
-    code = _CODES[result["status"]] if result["status"] != "accepted" else 202
+    code = _STATUS_CODES[result["status"]] if result["status"] != "accepted" else 202
     headers = {SESSION_HEADER: _header_text(result["session_id"])}
     if code == 202:  # noqa: PLR2004 - accepted
         headers["Location"] = _run_path(agent, result)
@@ -152,6 +159,8 @@ def _shown(agent: str, result: dict[str, Any], *, as_text: bool = False) -> func
         return func.HttpResponse(text, status_code=code, headers=headers, mimetype="text/plain")
     if "error" in shown:
         shown["error"] = shown["error"]["message"]
+    if code == 202:  # noqa: PLR2004 - accepted
+        shown["result_path"], shown["stream_path"] = headers["Location"], _stream_path(agent, result)
     return json_response(code, shown, headers)
 
 
@@ -161,6 +170,11 @@ def _header_text(value: str) -> str:
 
 def _run_path(agent: str, result: dict[str, Any]) -> str:
     return f"/api/agents/{quote(agent)}/sessions/{quote(result['session_id'], safe='')}/runs/{result['correlation_id']}"
+
+
+def _stream_path(agent: str, result: dict[str, Any]) -> str:
+    session = quote(result["session_id"], safe="")
+    return f"/api/agents/{quote(agent)}/stream/{session}?correlation_id={result['correlation_id']}"
 
 
 def _answer_path(pending: dict[str, Any]) -> str:

@@ -6,20 +6,9 @@ from collections.abc import Callable
 
 import azure.functions as func
 
-from perdure.errors import (
-    DataError,
-    InstanceEndedError,
-    InstanceExistsError,
-    InstanceNotEndedError,
-    InstanceNotFoundError,
-    PerdureError,
-    PoisonMessageNotFoundError,
-    StoredDataError,
-    UnknownFunctionError,
-)
-from perdure.storage.protocol import PayloadMissing, StorageUnavailable
 from perdure_functions.client import DurableOrchestrationClient, json_response
 from perdure_functions.http_api import entity_handlers, handlers, poison_handlers, stream_handlers
+from perdure_functions.http_api.error_codes import CODES, code_of
 from perdure_functions.http_api.handlers import Handler, complaint
 from perdure_functions.http_api.models import Query
 from perdure_functions.http_api.openapi import document
@@ -27,22 +16,6 @@ from perdure_functions.http_api.reading import BadRequest, NoSuchOperation, chec
 from perdure_functions.links import ROUTE
 from perdure_functions.runtime import Runtime
 
-_CODES: dict[type[Exception], int] = {
-    BadRequest: 400,
-    NoSuchOperation: 404,
-    InstanceNotFoundError: 404,
-    PoisonMessageNotFoundError: 404,
-    InstanceEndedError: 410,
-    InstanceExistsError: 409,
-    InstanceNotEndedError: 409,
-    UnknownFunctionError: 400,
-    StoredDataError: 500,
-    PayloadMissing: 500,
-    DataError: 400,
-    ValueError: 400,
-    StorageUnavailable: 503,
-    PerdureError: 500,
-}
 """The first one that an error is decides; what is none of them is a defect, and left to the host to log."""
 
 
@@ -127,7 +100,7 @@ class ManagementApi:
         try:
             check_url(request)
             return json_response(200, document(request, self._runtime.settings.route_prefix))
-        except tuple(_CODES) as error:
+        except tuple(CODES) as error:
             return _told(error)
 
     async def start(self, request: func.HttpRequest) -> func.HttpResponse:
@@ -169,7 +142,7 @@ class ManagementApi:
             check_url(request)
             handler = handler_for(request)
             return await handler(request, await self._client(request))
-        except tuple(_CODES) as error:
+        except tuple(CODES) as error:
             return _told(error)
 
     async def _client(self, request: func.HttpRequest) -> DurableOrchestrationClient:
@@ -183,7 +156,7 @@ class ManagementApi:
 
 
 def _told(error: Exception) -> func.HttpResponse:
-    return complaint(next(code for kind, code in _CODES.items() if isinstance(error, kind)), str(error))
+    return complaint(code_of(error), str(error))
 
 
 def _on_instances(request: func.HttpRequest) -> Handler:

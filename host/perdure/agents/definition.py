@@ -18,7 +18,7 @@ from perdure.agents.naming import checked_agent_name, entity_name, model_name, s
 from perdure.agents.requests import RunRequest
 from perdure.agents.session_entity import Compaction, SessionEntity
 from perdure.agents.session_state import SessionState
-from perdure.agents.sessions import AgentSessions
+from perdure.agents.sessions import STREAM, AgentSessions
 from perdure.agents.turn import Turn
 from perdure.client.client import Client
 from perdure.core.context import OrchestrationContext
@@ -33,9 +33,6 @@ Mode = Literal["turn", "steps"]
 EXPIRES_AFTER = timedelta(days=14)
 TRANSCRIPT_LIMIT = 1024 * 1024
 MODEL_RETRY = RetryPolicy(first_retry_interval=timedelta(seconds=2), max_number_of_attempts=3, backoff_coefficient=2)
-
-STREAM = "answer"
-"""Name of a turn's stream: events `update`, `tool_result`, and those of every stream."""
 
 GetClient = Callable[[], Awaitable[Client]]
 

@@ -7,5 +7,9 @@ class AgentError(PerdureError):
     """Root of what durable agents raise."""
 
 
+class UnreadableSession(AgentError):
+    """What is stored of a session is nothing that this version of agents can read."""
+
+
 class AgentTurnError(AgentError):
     """A turn of an agent failed: its model, its tools or the people it asked."""

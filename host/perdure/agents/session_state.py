@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from perdure.agents.errors import AgentError
+from perdure.agents.errors import UnreadableSession
 from perdure.agents.foreign_state import is_foreign, messages_of
 
 SCHEMA = "perdure.agent-session"
@@ -36,7 +36,7 @@ class SessionState:
         """Return the state that is stored; None is a new session. Reads the Agent Framework's schema 1.x as well.
 
         Raises:
-            AgentError: it is neither.
+            UnreadableSession: it is neither.
         """
         if stored is None:
             return cls()
@@ -44,9 +44,9 @@ class SessionState:
             messages, turns = messages_of(stored)
             return cls(messages=messages, turns=turns)
         if not isinstance(stored, Mapping) or stored.get("schema") != SCHEMA:
-            raise AgentError("the state of this session is none that agents have written: reset the session")
+            raise UnreadableSession("the state of this session is none that agents have written: reset the session")
         if stored["version"] > VERSION:
-            raise AgentError(
+            raise UnreadableSession(
                 f"the state of this session has version {stored['version']}, but this app reads {VERSION} at most: "
                 f"deploy the newer perdure"
             )

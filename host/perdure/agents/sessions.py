@@ -28,6 +28,9 @@ from perdure.storage.rows import InstanceQuery
 _OPEN = [status for status in OrchestrationRuntimeStatus if status not in ENDED]
 _PAGE = 100
 
+STREAM = "answer"
+"""Name of a turn's stream: events `update`, `tool_result`, and those of every stream."""
+
 
 class UnknownTurn(AgentError):
     """There is no such turn, or no such request in it."""
@@ -117,6 +120,34 @@ class AgentSessions:
         if not results:
             raise UnknownSession(f"session '{session}' of agent '{self._agent}' has had no turn")
         return turn_id(self._agent, session, next(reversed(results)))
+
+    async def turn_of(self, session: str, correlation: str | None, cursor: str | None) -> str:
+        """Return the instance id of the turn whose stream a reader means.
+
+        Args:
+            session: key of the session.
+            correlation: the turn's correlation id, if the reader says so; by default the latest turn is meant.
+            cursor: where the reader goes on, which may be in an earlier turn.
+
+        Raises:
+            UnknownSession: the session has had no turn.
+            UnknownTurn: the cursor is of none that the session remembers.
+            ValueError: the cursor is none.
+        """
+        if correlation is not None:
+            return turn_id(self._agent, checked_session_key(session), checked_correlation(correlation))
+        latest = await self.latest_turn(session)
+        if cursor is None or await self._is_in(latest, cursor):
+            return latest
+        for earlier in reversed((await self.transcript(session)).results):
+            turn = turn_id(self._agent, session, earlier)
+            if await self._is_in(turn, cursor):
+                return turn
+        raise UnknownTurn(f"session '{session}' of agent '{self._agent}' remembers no turn with the cursor {cursor!r}")
+
+    async def _is_in(self, turn: str, cursor: str) -> bool:
+        page = await self._client.read_stream(turn, STREAM, cursor=cursor, limit=1)
+        return not (page.ended and any(item.data.get("status") == "deleted" for item in page.items))
 
     async def forget(self, session: str) -> bool:
         """Delete a session: turns that run are terminated, its turns and its entity are deleted.

@@ -1,5 +1,6 @@
 """An app of agents with scripted models, as a user would write one."""
 
+import asyncio
 import json
 import os
 import pathlib
@@ -7,7 +8,7 @@ import time
 
 import azure.functions as func
 from agent_framework import Agent, tool
-from tests.agents.models import ScriptedModel, calls
+from scripted_models import ScriptedModel, calls
 
 import perdure_functions as df
 
@@ -48,6 +49,13 @@ async def parrot(messages):
     return f"{messages[-1].text} ({sum(message.role == 'user' for message in messages)})"
 
 
+async def storyteller(messages):
+    """Tells a story, word by word."""
+    for number in range(int(messages[-1].text)):
+        yield f"word{number} "
+        await asyncio.sleep(PACE)
+
+
 async def broken(messages):
     """Never answers."""
     raise RuntimeError("no model today")
@@ -57,6 +65,7 @@ app_mode = os.environ.get("MODE", "steps")
 app = df.agents.AgentFunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS, model_retry=None)
 app.add_agent(Agent(ScriptedModel(researcher), "You look pages up.", name="researcher", tools=[look_up]), mode=app_mode)
 app.add_agent(df.agents.as_agent(parrot, name="parrot", description="Repeats what it hears."))
+app.add_agent(df.agents.as_agent(storyteller, name="storyteller"))
 app.add_agent(df.agents.as_agent(broken, name="broken"))
 
 
