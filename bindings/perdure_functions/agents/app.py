@@ -71,6 +71,7 @@ class AgentFunctionApp(DFApp):
         self._waiting = Waiting(max_poll_retries * poll_interval_seconds)
         self._defaults = {"callback": default_callback, **defaults}
         self._definitions: dict[str, DurableAgentDefinition] = {}
+        self._has_request_routes = False
         if enable_health_check:
             add_health_route(self, lambda: list(self._definitions.values()))
         self.workflows: dict[str, WorkflowDefinition] = {}
@@ -111,12 +112,10 @@ class AgentFunctionApp(DFApp):
         taken = next((name for name in self._definitions if name.casefold() == definition.name.casefold()), None)
         if taken is not None:
             raise AgentError(f"there is an agent '{taken}' already: names are told apart by more than their case")
-        if not self._definitions and self.enable_http_endpoints:
-            add_request_routes(self, lambda: list(self._definitions.values()))
         self._definitions[definition.name] = definition
         self._add_functions(definition)
         if self.enable_http_endpoints if enable_http_endpoint is None else enable_http_endpoint:
-            add_agent_routes(self, definition, self._waiting)
+            self._add_routes(definition)
         if self.enable_mcp_tool_trigger if enable_mcp_tool_trigger is None else enable_mcp_tool_trigger:
             add_mcp_tool(self, definition)
 
@@ -146,6 +145,12 @@ class AgentFunctionApp(DFApp):
             known = ", ".join(sorted(self._definitions)) or "none"
             raise AgentError(f"there is no agent '{agent_name}' in this app; it has: {known}")
         return DurableAIAgent(context, agent_name)
+
+    def _add_routes(self, definition: DurableAgentDefinition) -> None:
+        if not self._has_request_routes:
+            add_request_routes(self, lambda: list(self._definitions.values()))
+            self._has_request_routes = True
+        add_agent_routes(self, definition, self._waiting)
 
     def _add_functions(self, definition: DurableAgentDefinition) -> None:
         self.orchestration_trigger("context", orchestration=turn_name(definition.name))(definition.run_turn)

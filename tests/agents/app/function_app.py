@@ -62,7 +62,9 @@ async def broken(messages):
 
 
 app_mode = os.environ.get("MODE", "steps")
-app = df.agents.AgentFunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS, model_retry=None)
+app = df.agents.AgentFunctionApp(
+    http_auth_level=func.AuthLevel.ANONYMOUS, model_retry=None, enable_mcp_tool_trigger="MCP" in os.environ
+)
 app.add_agent(Agent(ScriptedModel(researcher), "You look pages up.", name="researcher", tools=[look_up]), mode=app_mode)
 app.add_agent(df.agents.as_agent(parrot, name="parrot", description="Repeats what it hears."))
 app.add_agent(df.agents.as_agent(storyteller, name="storyteller"))

@@ -1,0 +1,76 @@
+"""An app of agents: what it is told, and what functions it has."""
+
+import azure.functions as func
+import pytest
+from agent_framework import Agent
+
+import perdure_functions as df
+from tests.agents.models import ScriptedModel, says
+
+
+def agent(name="w"):
+    return Agent(ScriptedModel(says("a")), name=name)
+
+
+def functions(app):
+    return {function.get_function_name(): function for function in app.get_functions()}
+
+
+def test_an_agent_gets_its_functions():
+    app = df.agents.AgentFunctionApp(agents=[agent("Weather Man")])
+    assert list(app.agents) == ["Weather Man"]
+    registry = app.registry()
+    assert "dafx-Weather Man" in registry.entities.all
+    assert "dafx-Weather Man-turn" in registry.orchestrators.all
+    assert {"dafx-Weather Man-model", "dafx-Weather Man-tool"} <= set(registry.activities.all)
+    routes = {name: each.get_trigger() for name, each in functions(app).items()}
+    assert routes["http-Weather-Man"].route == "agents/Weather Man/run"
+    assert routes["http-Weather-Man"].auth_level == func.AuthLevel.FUNCTION
+    assert {"health", "agent-requests", "stream-Weather-Man"} <= set(routes)
+    assert not [name for name in routes if name.startswith("mcptool")]
+
+
+def test_routes_can_be_left_out():
+    app = df.agents.AgentFunctionApp(
+        [agent("a")], enable_health_check=False, enable_http_endpoints=False, enable_mcp_tool_trigger=True
+    )
+    app.add_agent(agent("b"), enable_http_endpoint=True, enable_mcp_tool_trigger=False)
+    names = {name for name in functions(app) if not name.startswith("perdure-")}
+    assert {"mcptool-a", "http-b", "agent-requests"} <= names
+    assert not names & {"http-a", "mcptool-b", "health"}
+
+
+def test_options_of_the_app_hold_for_its_agents():
+    app = df.agents.AgentFunctionApp([agent("a")], mode="steps", expires_after=None)
+    app.add_agent(agent("b"), mode="turn")
+    assert [each.mode for each in app._definitions.values()] == ["steps", "turn"]
+
+
+def test_what_makes_no_sense_is_refused():
+    app = df.agents.AgentFunctionApp([agent("Writer")])
+    with pytest.raises(df.agents.AgentError, match="there is an agent 'Writer' already"):
+        app.add_agent(agent("writer"))
+    with pytest.raises(df.agents.AgentError, match="there is no agent 'critic' in this app; it has: Writer"):
+        app.get_agent(None, "critic")
+    with pytest.raises(df.agents.AgentError, match="an agent needs a name"):
+        app.add_agent(Agent(ScriptedModel(says("a"))))
+    with pytest.raises(df.agents.AgentError, match="max_poll_retries"):
+        df.agents.AgentFunctionApp(max_poll_retries=0)
+    with pytest.raises(df.agents.AgentError, match=r"'turm'"):
+        app.add_agent(agent("x"), mode="turm")
+    assert list(app.agents) == ["Writer"]
+    assert not [name for name in functions(app) if name.endswith("-x")]
+
+
+def test_importing_agents_needs_nothing_until_they_are_asked_for():
+    import subprocess
+    import sys
+
+    code = "import sys, perdure_functions; print('agent_framework' in sys.modules, hasattr(perdure_functions, 'no'))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == ["False", "False"]
+    code = "import sys; sys.modules['agent_framework'] = None; import perdure_functions as df; df.agents"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert shown.stderr.splitlines()[-1] == (
+        "ImportError: perdure.agents needs the Agent Framework: pip install 'perdure[agents]'"
+    )
