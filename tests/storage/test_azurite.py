@@ -13,10 +13,11 @@ import pytest
 
 from perdure.errors import PerdureError
 from perdure.local import azurite as azurite_module
-from perdure.local.azurite import find_azurite, start_azurite
+from perdure.local.azurite import PRELOADED, SWEEP_SECONDS, find_azurite, start_azurite
 from perdure.storage.connection import resolve_connection
 from perdure.storage.opening import open_storage
 from tests.azurite import ROOT, require_azurite
+from tests.local.running_host import wait_until
 from tests.storage.providers import new_row
 
 pytestmark = pytest.mark.azurite
@@ -130,6 +131,21 @@ async def test_a_folder_works_again_after_azurite_itself_was_killed(tmp_path, op
         await storage.insert(new_row())
         assert await storage.read("one") is not None
     killed.stop()
+
+
+def test_it_sweeps_in_small_portions_and_not_once_a_minute(tmp_path):
+    """While it sweeps it answers nobody, for a time that grows with the square of what was deleted since."""
+    command, log = require_azurite(), tmp_path / "debug.log"
+    flags = ["--inMemoryPersistence", "--silent", "--skipApiVersionCheck", "--debug", str(log)]
+    for service in ("blob", "queue", "table"):
+        flags += [f"--{service}Port", "0"]
+    line = [command.node, "--import", PRELOADED, str(command.script), *flags]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        sleeps = f"QueueGCManager:markSweepLoop() Sleep for {SWEEP_SECONDS * 1000}"
+        try:
+            wait_until(lambda: log.exists() and sleeps in log.read_text(encoding="utf-8"), sleeps)
+        finally:
+            process.kill()
 
 
 def test_two_on_one_folder_are_refused(tmp_path, monkeypatch):
