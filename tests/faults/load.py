@@ -134,6 +134,7 @@ class Load:
     hosts: Callable[[], list[RunningHost]]
     planned: list[Planned] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
+    _over: set[str] = field(default_factory=set)
 
     def start(self, each: Planned) -> None:
         """Start an instance. Whoever gets no answer starts it again unless it has begun: its row may have been inserted
@@ -199,9 +200,13 @@ class Load:
         """Return what is not over yet, shortened; empty if all is."""
         running = []
         for each in self.planned:
+            if each.instance_id in self._over:
+                continue
             found = await storage.read_instance(each.instance_id)
             if found is None or found.status not in ENDED:
                 running.append((each.instance_id, None if found is None else (found.status, found.reason)))
+            else:
+                self._over.add(each.instance_id)
         if running:
             return f"{len(running)} instances, among them {running[:5]}"
         queues = HubQueues(storage.hub)

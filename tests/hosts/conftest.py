@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 from perdure.storage.connection import resolve_connection
 from perdure.storage.opening import open_storage
 from tests.local.running_host import RunningHost
+from tests.storage.providers import new_hub
 
 HOSTS = Path(__file__).parent
 
@@ -34,27 +36,21 @@ class Deployment:
         return open_storage(resolve_connection("Storage", {"Storage": self.connection}), self.hub)
 
 
-def deployed(app: Path, hub: str, request: pytest.FixtureRequest, tmp_path: Path) -> Deployment:
-    """Deploy an app on the store that the test's parameter names."""
+def deployed(app: Path, request: pytest.FixtureRequest, tmp_path: Path) -> Deployment:
+    """Deploy an app on a hub of its own in the store that the test's parameter names."""
     folder = tmp_path / "app"
     shutil.copytree(app, folder, ignore=shutil.ignore_patterns("__pycache__"))
     if request.param == "embedded":
         connection = f"sqlite:///{tmp_path / 'store.db'}"
     else:
-        connection = request.getfixturevalue("own_azurite").connection_string
+        connection = request.getfixturevalue("azurite").connection_string
+    hub = new_hub()
+    host_json = json.loads((folder / "host.json").read_text(encoding="utf-8"))
+    host_json["extensions"]["durableTask"]["hubName"] = hub
+    (folder / "host.json").write_text(json.dumps(host_json), encoding="utf-8")
     return Deployment(folder, connection, hub)
 
 
 @pytest.fixture(params=["embedded", pytest.param("azurite", marks=pytest.mark.azurite)])
 def deployment(request, tmp_path):
-    return deployed(HOSTS / "ledger_app", "LedgerApp", request, tmp_path)
-
-
-@pytest.fixture
-def own_azurite():
-    """An Azurite for one test: the app's hub has a fixed name."""
-    from perdure.local.azurite import start_azurite
-    from tests.azurite import require_azurite
-
-    with start_azurite(require_azurite()) as azurite:
-        yield azurite
+    return deployed(HOSTS / "ledger_app", request, tmp_path)

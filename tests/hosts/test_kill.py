@@ -24,8 +24,14 @@ def status_of(host, instance_id):
 
 
 def wait_completed(host, instance_id):
-    wait_until(lambda: status_of(host, instance_id)["runtimeStatus"] not in ("Pending", "Running"), instance_id)
-    status = status_of(host, instance_id)
+    last = {}
+
+    def ended():
+        last.update(status_of(host, instance_id))
+        return last["runtimeStatus"] not in ("Pending", "Running")
+
+    wait_until(ended, instance_id, every=0.1)
+    status = last
     assert status["runtimeStatus"] == "Completed", status
     return status["output"]
 

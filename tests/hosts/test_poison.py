@@ -13,6 +13,7 @@ import pytest
 
 from perdure.client import Client
 from perdure.core.status import ENDED
+from perdure.engine.hub import HubQueues
 from perdure.engine.parking import OWNER as PARKED
 from perdure.engine.suspects import OWNER as ON_TRIAL
 from tests.hosts.conftest import HOSTS, deployed
@@ -24,14 +25,14 @@ MOST_DEATHS = 30
 
 @pytest.fixture(params=["embedded", pytest.param("azurite", marks=pytest.mark.azurite)])
 def deployment(request, tmp_path):
-    return deployed(HOSTS / "poison_app", "PoisonApp", request, tmp_path)
+    return deployed(HOSTS / "poison_app", request, tmp_path)
 
 
 async def start_all(deployment):
     """Start everything while no host runs, so that one takes it all at once."""
     storage = deployment.storage()
     await storage.create()
-    for queue in ("poisonapp-control", "poisonapp-workitems"):
+    for queue in HubQueues(storage.hub).all:
         await storage.create_queue(queue)
     client = Client(storage)
     await client.start_new("doomed", "doomed")

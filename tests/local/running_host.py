@@ -137,12 +137,12 @@ def rewrite(folder: Path, source: str) -> None:
     new.replace(folder / "function_app.py")
 
 
-def wait_until(condition, what, seconds=DEADLINE):
-    """Wait until the condition holds."""
+def wait_until(condition, what, seconds=DEADLINE, every=0.02):
+    """Wait until the condition holds; look at it every so many seconds: not often where looking is a host's work."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"time is up without: {what}"
-        time.sleep(0.02)
+        time.sleep(every)
 
 
 def lives(pid):
