@@ -25,6 +25,8 @@ start-azurite: $(VENV)/app.stamp node_modules/azurite.stamp  ## run the sample a
 	$(BIN)/perdure start --storage azurite --port $(PORT)
 
 test: $(VENV)/dev.stamp node_modules/azurite.stamp  ## every test, over every store
+	@# a hundred processes of the tests would compile Perdure anew where PYTHONDONTWRITEBYTECODE is set
+	$(BIN)/python -m compileall -q host bindings
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 coverage: $(VENV)/dev.stamp  ## the core's tests cover every branch of it
