@@ -22,7 +22,7 @@ from tests.local.running_host import RunningHost, wait_until
 APP = Path(__file__).parent / "fault_app"
 HUB = "FaultApp"
 
-SECONDS = float(os.environ.get("PERDURE_FAULT_SECONDS", "7"))
+SECONDS = float(os.environ.get("PERDURE_FAULT_SECONDS", "4"))
 """How long hosts are under load while things break."""
 SEED = int(os.environ.get("PERDURE_FAULT_SEED", "1"))
 

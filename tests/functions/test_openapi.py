@@ -35,7 +35,7 @@ def wait(context):
 def last(context):
     context.set_state([context.operation_name, context.get_input()])
 """
-EXAMPLES = int(os.environ.get("PERDURE_FUZZ_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("PERDURE_FUZZ_EXAMPLES", "10"))
 """Requests an operation; more by hand."""
 
 
