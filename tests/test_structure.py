@@ -21,7 +21,7 @@ LAYERS = {
     "client": {"errors", "core", "storage", "streaming", "engine"},
     "agents": {"errors", "core", "storage", "streaming", "engine", "client"},
     "durable_http": {"errors", "core", "storage", "engine"},
-    "testing": {"errors", "core", "storage", "engine", "client"},
+    "testing": {"errors", "core", "storage", "streaming", "engine", "client"},
     "local": {"errors", "core", "checking", "storage", "engine", "client"},
     "cli": {"errors", "core", "checking", "storage", "engine", "client", "local", "testing"},
 }

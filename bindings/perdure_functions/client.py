@@ -20,6 +20,7 @@ from perdure.engine.worker import Worker
 from perdure.errors import InstanceEndedError
 from perdure.storage.protocol import Storage
 from perdure_functions.links import ManagementLinks
+from perdure_functions.stream_answers import DEFAULT_WAIT, answer_stream
 
 _RETRY_AFTER = "10"
 """Seconds after which a caller is told to ask for the status."""
@@ -242,6 +243,25 @@ class DurableOrchestrationClient(Client):
             return func.HttpResponse(status.output, mimetype="application/json")
         return response_of_ended(status)
 
+    async def create_stream_response(
+        self, request: func.HttpRequest, instance_id: str, name: str, *, wait: float = DEFAULT_WAIT
+    ) -> func.HttpResponse:
+        """Return the answer to a request for a durable stream: server-sent events, or JSON if it accepts only that.
+
+        The header `Last-Event-ID`, or the query parameter `cursor`, says what the caller has had. The answer holds what
+        there is after that, once there is something, and ends: an `EventSource` comes again for what follows.
+
+        Args:
+            request: the request being answered.
+            instance_id: the orchestration or entity that the stream belongs to.
+            name: the stream's name.
+            wait: seconds to wait for an item if there is none yet.
+
+        Raises: as `read_stream`.
+        """
+        cursor = request.params.get("cursor")
+        return await answer_stream(request, self, instance_id, name, cursor=cursor, wait=wait)
+
 
 DurableFunctionsClient = DurableOrchestrationClient
 
@@ -258,6 +278,7 @@ class SyncDurableFunctionsClient(SyncClient):
     wait_for_completion_or_create_check_status_response = waiting(
         DurableOrchestrationClient.wait_for_completion_or_create_check_status_response
     )
+    create_stream_response = waiting(DurableOrchestrationClient.create_stream_response)
 
     @property
     def required_query_string_parameters(self) -> str:

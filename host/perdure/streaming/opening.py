@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ T = TypeVar("T")
 
 
 class StreamDesk:
-    """Opens the streams of a hub. Made on the event loop on which they are written.
+    """Opens the streams of a hub. Made on the event loop on which they are written, or where there is none.
 
     Args:
         storage: the hub's.
@@ -29,7 +30,7 @@ class StreamDesk:
     def __init__(self, storage: Storage, new_id: Callable[[], str]) -> None:
         self.storage = storage
         self.new_id = new_id
-        self.loop = asyncio.get_running_loop()
+        self.loop = asyncio._get_running_loop()  # noqa: SLF001 - the one that does not raise; it is documented
         self.thread = threading.get_ident()
 
     def opening(self, instance_id: str, name: str, step: str, *, execution_id: str | None = None) -> StreamOpening:
@@ -90,11 +91,12 @@ class StreamOpening:
     @property
     def _is_on_the_loop(self) -> bool:
         """A test in virtual time calls sync code on the loop's own thread, as if it had another."""
-        return threading.get_ident() == self._desk.thread
+        return self._desk.loop is None or threading.get_ident() == self._desk.thread
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._is_on_the_loop:
-            return asyncio.run(work)
+        if self._desk.loop is None or self._is_on_the_loop:
+            with ThreadPoolExecutor(1) as elsewhere:
+                return elsewhere.submit(asyncio.run, work).result()
         return asyncio.run_coroutine_threadsafe(work, self._desk.loop).result()
 
 
@@ -138,9 +140,12 @@ class SyncStreamWriter:
         return self._writer.is_open
 
     def write(self, data: Any, event: str = MESSAGE) -> None:
-        self._run(self._writer.write(data, event))
+        self._run(self._write(data, event))
+
+    async def _write(self, data: Any, event: str) -> None:
+        await self._writer.write(data, event)
         if not self._gathers:  # there is no loop that runs on
-            self.flush()
+            await self._writer.flush()
 
     def flush(self) -> None:
         self._run(self._writer.flush())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,9 +12,13 @@ from perdure.core.data import to_json
 from perdure.core.failure import Failure
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.core.typed import read_as
+from perdure.engine.clock import new_id
 from perdure.engine.registry import ActivityContext, Registry, current_activity
 from perdure.errors import UnknownFunctionError
+from perdure.storage.memory import MemoryStorage
+from perdure.storage.protocol import Storage
 from perdure.storage.rows import Instance
+from perdure.streaming import StreamDesk
 from perdure.testing.entity_stubs import EntityStubs
 from perdure.testing.functions import shown_name
 from perdure.testing.stubs import Awaiting, outcome_of
@@ -32,6 +36,8 @@ class Surroundings:
     awaiting: Awaiting
     max_turns: int
     check_replay: bool
+    store: Storage = field(default_factory=lambda: MemoryStorage("trial"))
+    """Takes the streams of activities; nobody reads them."""
 
     def activity(self, action: TaskScheduled, caller: Instance, execution: str) -> str | Failure:
         """Return what an activity answers: the JSON of its result, or its failure.
@@ -48,7 +54,8 @@ class Surroundings:
                 f"orchestrator '{caller.name}' calls activity '{shown}', which has no stub: give "
                 f"activities={{'{shown}': ...}} a value, an exception or a function, or give the app"
             ) from None
-        context = ActivityContext(caller.instance_id, execution, action.no, name, action.tags, action.first)
+        streams = StreamDesk(self.store, new_id)
+        context = ActivityContext(caller.instance_id, execution, action.no, name, action.tags, action.first, streams)
         hint = self.registry.activities.hints(name).input
 
         def call() -> str:
