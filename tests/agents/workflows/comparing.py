@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from agent_framework import WorkflowRunState
+from agent_framework import FunctionalWorkflow, FunctionalWorkflowDefinition, WorkflowRunState
 
-from perdure.agents.workflows.definition import define
+from perdure.agents.workflows.definition import define, define_functional
 from perdure.agents.workflows.plain import plain
 from perdure.client.status import DurableOrchestrationStatus
 from perdure.core.status import OrchestrationRuntimeStatus
@@ -42,8 +42,14 @@ def without_made_up(data: Any) -> Any:
 
 async def in_process(example: Example) -> Told:
     """Run it with the framework's own runner."""
-    workflow = example.build()
-    definition = define(lambda: workflow, workflow.name, types=example.types)
+    built = example.build()
+    if isinstance(built, FunctionalWorkflowDefinition):
+        definition = define_functional(built, built.name, types=example.types)
+        workflow: Any = built.build()
+    else:
+        definition = define(lambda: built, built.name, types=example.types)
+        workflow = built
+    given: dict[str, Any] = {}
 
     def shown(values: list[Any]) -> list[Any]:
         return [without_made_up(plain(definition.codec.encode(each))) for each in values]
@@ -63,7 +69,10 @@ async def in_process(example: Example) -> Told:
             answers = dict(example.answers(open_requests))
             for request_id in answers:
                 del asked[request_id]
-            result = await workflow.run(responses=answers)
+            given |= answers
+            # a function is run anew from its beginning, and asks everything again
+            again = isinstance(workflow, FunctionalWorkflow)
+            result = await workflow.run(responses=given if again else answers)
             asked |= {event.request_id: event for event in result.get_request_info_events()}
     except Exception as error:  # noqa: BLE001 - whatever the workflow raises
         return Told(failure=(type(error).__qualname__, str(error)))

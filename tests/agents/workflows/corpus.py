@@ -15,6 +15,7 @@ from agent_framework import (
     Content,
     Default,
     Executor,
+    FunctionalWorkflowDefinition,
     Message,
     SubWorkflowRequestMessage,
     SubWorkflowResponseMessage,
@@ -39,7 +40,7 @@ Answers = Callable[[list[tuple[str, Any]]], list[tuple[str, Any]]]
 class Example:
     """A workflow, its input, and how its requests are answered."""
 
-    build: Callable[[], Workflow]
+    build: Callable[[], Workflow | FunctionalWorkflowDefinition]
     given: Any = "start"
     answers: Answers | None = None
     as_json: Callable[[Any], Any] = lambda answer: answer

@@ -8,16 +8,21 @@ from perdure.agents.workflows import register_workflow
 from perdure.client import Client
 from tests.agents.workflows.comparing import in_order, in_process, intermediates_in, told_by, without_made_up
 from tests.agents.workflows.corpus import EXAMPLES, Example
+from tests.agents.workflows.functions import EXPERIMENTAL, FUNCTIONS
 from tests.agents.workflows.playing import answer_until_ended
 from tests.agents.workflows.teams import TEAMS
 from tests.scenarios.hub import Hub
-
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:agent_framework")
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 async def test_durably_as_in_process(hub, name):
     await compared(hub, EXAMPLES[name], EXAMPLES[name])
+
+
+@pytest.mark.filterwarnings(EXPERIMENTAL)
+@pytest.mark.parametrize("name", FUNCTIONS)
+async def test_functions_durably_as_in_process(hub, name):
+    await compared(hub, FUNCTIONS[name], FUNCTIONS[name])
 
 
 @pytest.mark.parametrize("name", TEAMS)

@@ -15,18 +15,19 @@ from perdure.engine.settings import EngineSettings
 from perdure.testing import Faults, Simulation
 from tests.agents.workflows.comparing import Told, in_order, in_process, told_by
 from tests.agents.workflows.corpus import EXAMPLES, Example
+from tests.agents.workflows.functions import EXPERIMENTAL, FUNCTIONS
 from tests.agents.workflows.playing import answer_until_ended
 from tests.agents.workflows.teams import TEAMS
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:agent_framework")
+pytestmark = pytest.mark.filterwarnings(EXPERIMENTAL)
 
 SETTINGS = EngineSettings(tail_turns=4, cached_sessions=4, anchor_budget=20, safety_net_delay=15)
 FAULTS = Faults(crash=0.02, quiet_after=600.0)
-_FIRST, _, _END = os.environ.get("PERDURE_SEEDS", "0:10").partition(":")
+_FIRST, _, _END = os.environ.get("PERDURE_SEEDS", "0:4").partition(":")
 
 
 def examples() -> dict[str, Example]:
-    return EXAMPLES | {name: make() for name, make in TEAMS.items()}
+    return EXAMPLES | FUNCTIONS | {name: make() for name, make in TEAMS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +39,12 @@ def expected() -> dict[str, Told]:
     return asyncio.run(all_of_them())
 
 
-def registry_of(_: Simulation) -> Registry:
-    """A worker's functions: each life of a worker has built its own workflows."""
+def registry_of(simulation: Simulation) -> Registry:
+    """A worker's functions: each life of a worker has built its own workflows. Some runs tell their events."""
     registry = Registry()
     for name, example in examples().items():
-        register_workflow(registry, example.build(), name=name, types=example.types, tasks_per_generation=5)
+        options = {"types": example.types, "tasks_per_generation": 5, "events": simulation.seed % 4 == 3}
+        register_workflow(registry, example.build(), name=name, **options)
     return registry
 
 

@@ -107,8 +107,10 @@ class _Performance:
         await self._deliver(delivery, context, shared)
         return {
             "sent": [await self._sent(message) for message in context.messages],
-            "events": [self._event(event) for event in context.events if event.type != "request_info"],
-            "requests": [self._request(event) for event in context.requests.values()],
+            "events": [
+                emitted(event, self._codec, self._where) for event in context.events if event.type != "request_info"
+            ],
+            "requests": [request_of(event, self._codec, self._where) for event in context.requests.values()],
             "shared": [self._change(*change) for change in shared.take_changes()],
         }
 
@@ -158,32 +160,6 @@ class _Performance:
             return {"routes": []}
         return {"routes": routes, "data": self._encoded(message.data, f"a message {self._where}")}
 
-    def _event(self, event: WorkflowEvent[Any]) -> Emitted:
-        emitted: Emitted = {"type": event.type}
-        if event.executor_id is not None:
-            emitted["executor"] = event.executor_id
-        if event.type in ("output", "intermediate"):
-            emitted["data"] = self._encoded(event.data, f"an output {self._where}")
-        elif event.type not in _NO_DATA and event.data is not None:
-            data = event.data
-            emitted["data"] = self._codec.encode(data) if self._codec.can_encode(data) else str(data)
-        return emitted
-
-    def _request(self, event: WorkflowEvent[Any]) -> Request:
-        where = f"a request {self._where}"
-        try:
-            response_type = self._codec.encode_type(event.response_type)
-        except UndeclaredTypeError as error:
-            raise error.at(f"the answer to {where}") from None
-        return {
-            "id": event.request_id,
-            "executor": event.source_executor_id,
-            "data": self._encoded(event.data, where),
-            "request_type": type_shown(type(event.data)),
-            "response_type": response_type,
-            "response_shown": type_shown(event.response_type),
-        }
-
     def _change(self, key: str, *value: Any) -> list[Any]:
         return [
             key,
@@ -191,10 +167,43 @@ class _Performance:
         ]
 
     def _encoded(self, value: Any, where: str) -> Any:
-        try:
-            return self._codec.encode(value)
-        except UndeclaredTypeError as error:
-            raise error.at(where) from None
+        return _encoded(value, self._codec, where)
+
+
+def emitted(event: WorkflowEvent[Any], codec: Codec, where: str) -> Emitted:
+    """Return an event as an activity hands it to the orchestrator. Raises UndeclaredTypeError."""
+    made: Emitted = {"type": event.type}
+    if event.executor_id is not None:
+        made["executor"] = event.executor_id
+    if event.type in ("output", "intermediate"):
+        made["data"] = _encoded(event.data, codec, f"an output {where}")
+    elif event.type not in _NO_DATA and event.data is not None:
+        data = event.data
+        made["data"] = codec.encode(data) if codec.can_encode(data) else str(data)
+    return made
+
+
+def request_of(event: WorkflowEvent[Any], codec: Codec, where: str) -> Request:
+    """Return a request as an activity hands it to the orchestrator. Raises UndeclaredTypeError."""
+    try:
+        response_type = codec.encode_type(event.response_type)
+    except UndeclaredTypeError as error:
+        raise error.at(f"the answer to a request {where}") from None
+    return {
+        "id": event.request_id,
+        "executor": event.source_executor_id,
+        "data": _encoded(event.data, codec, f"a request {where}"),
+        "request_type": type_shown(type(event.data)),
+        "response_type": response_type,
+        "response_shown": type_shown(event.response_type),
+    }
+
+
+def _encoded(value: Any, codec: Codec, where: str) -> Any:
+    try:
+        return codec.encode(value)
+    except UndeclaredTypeError as error:
+        raise error.at(where) from None
 
 
 def _clipped(value: Any, limit: int = 100) -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent_framework import AgentExecutor, Executor, Workflow, WorkflowExecutor
+from agent_framework import AgentExecutor, Executor, FunctionalWorkflowDefinition, Workflow, WorkflowExecutor
 
+from perdure.agents.workflows.activity import ExecutorActivity
 from perdure.agents.workflows.codec import Codec
 from perdure.agents.workflows.declared_types import DeclaredTypes
 from perdure.agents.workflows.framework import MESSAGE_TYPES
+from perdure.agents.workflows.functional import FunctionalActivity, declared_by_function
 from perdure.agents.workflows.graph import Graph
 from perdure.agents.workflows.naming import activity_name, checked_executor_id, is_made_up, orchestration_name
+from perdure.agents.workflows.wire import Done, Work
 from perdure.core.retry import RetryPolicy
 
 Retry = RetryPolicy | Mapping[str, RetryPolicy] | None
@@ -24,12 +28,14 @@ class WorkflowDefinition:
     """A registered workflow."""
 
     name: str
-    make: Callable[[], Workflow]
-    """Returns the workflow to run an executor of."""
+    activities: Mapping[str, Callable[[Work], Awaitable[Done]]]
+    """What its executors do, by their ids."""
     graph: Graph
     codec: Codec
     nested: Mapping[str, WorkflowDefinition]
     """The workflows that executors wrap, by the executors' ids."""
+    signature: str
+    """Of its shape: the same for two definitions of the same workflow."""
     retry: Retry = None
     tasks_per_generation: int = 200
     """Activities after which a run continues as new, so that its history stays short."""
@@ -94,7 +100,35 @@ def define(
                 events=events,
             )
     codec = Codec(DeclaredTypes([*MESSAGE_TYPES, *extra, *declared_by(workflow)]))
-    return WorkflowDefinition(name, make, Graph.of(workflow), codec, nested, retry, tasks_per_generation, events)
+    activities = {each: ExecutorActivity(make, codec, each).run for each in workflow.executors}
+    return WorkflowDefinition(
+        name,
+        activities,
+        Graph.of(workflow),
+        codec,
+        nested,
+        workflow.graph_signature_hash,
+        retry,
+        tasks_per_generation,
+        events,
+    )
+
+
+def define_functional(
+    workflow: FunctionalWorkflowDefinition,
+    name: str,
+    *,
+    types: Iterable[Any] = (),
+    retry: Retry = None,
+    tasks_per_generation: int = 200,
+    events: bool = True,
+) -> WorkflowDefinition:
+    """Return the definition of a workflow that is written as a function; see `define`."""
+    executor_id = checked_executor_id(name, workflow.name)
+    codec = Codec(DeclaredTypes([*MESSAGE_TYPES, *types, *declared_by_function(workflow)]))
+    graph = Graph(executor_id, sys.maxsize, {}, {}, {})
+    activities = {executor_id: FunctionalActivity(workflow, codec).run}
+    return WorkflowDefinition(name, activities, graph, codec, {}, name, retry, tasks_per_generation, events)
 
 
 def _wrapped_by(make: Callable[[], Workflow], executor_id: str) -> Callable[[], Workflow]:

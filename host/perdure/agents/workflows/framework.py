@@ -6,6 +6,9 @@ the same durably as in process; they live in modules whose names begin with an u
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 from agent_framework import (
     AgentExecutorRequest,
     AgentExecutorResponse,
@@ -31,6 +34,7 @@ from agent_framework._workflows._const import (
 )
 from agent_framework._workflows._edge import EdgeGroup, FanInEdgeGroup, FanOutEdgeGroup, InternalEdgeGroup
 from agent_framework._workflows._edge_runner import EdgeRunner, create_edge_runner
+from agent_framework._workflows._functional import FunctionalWorkflow
 from agent_framework._workflows._runner_context import MessageType, WorkflowMessage
 from agent_framework._workflows._state import State
 from agent_framework._workflows._typing_utils import is_instance_of, try_coerce_to_type
@@ -71,5 +75,13 @@ __all__ = [
     "WorkflowMessage",
     "create_edge_runner",
     "is_instance_of",
+    "step_functions",
     "try_coerce_to_type",
 ]
+
+
+def step_functions(function: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Yield the functions behind the steps that a functional workflow's function reaches."""
+    wrappers, _ = FunctionalWorkflow._discover_workflow_dependencies(function)  # noqa: SLF001 - see above
+    for wrapper in wrappers:
+        yield wrapper._func  # noqa: SLF001 - see above

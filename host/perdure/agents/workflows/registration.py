@@ -6,10 +6,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
-from agent_framework import Workflow
+from agent_framework import FunctionalWorkflowDefinition, Workflow
 
-from perdure.agents.workflows.activity import ExecutorActivity
-from perdure.agents.workflows.definition import Retry, WorkflowDefinition, define
+from perdure.agents.workflows.definition import Retry, WorkflowDefinition, define, define_functional
 from perdure.agents.workflows.errors import WorkflowRegistrationError
 from perdure.agents.workflows.naming import checked_workflow_name
 from perdure.agents.workflows.orchestrator import orchestrator_of
@@ -46,7 +45,7 @@ _registered: WeakKeyDictionary[Any, dict[str, tuple[str, WorkflowDefinition]]] =
 
 def register_workflow(
     target: FunctionTarget | Registry,
-    workflow: Workflow | Callable[[], Workflow],
+    workflow: Workflow | FunctionalWorkflowDefinition | Callable[[], Workflow],
     *,
     name: str | None = None,
     types: Iterable[Any] = (),
@@ -60,7 +59,8 @@ def register_workflow(
     Args:
         target: where the functions go.
         workflow: the workflow, as its builder returns it; or a function without parameters that builds it, which is
-            called for each activity: for workflows whose executors keep a run's data in objects of their own.
+            called for each activity: for workflows whose executors keep a run's data in objects of their own; or a
+            function that the framework's `@workflow` has decorated.
         name: what it is called by, if not by its own name.
         types: further types that may be stored, beside those that handlers declare.
         retry: how executors that raise are tried again: a policy for all, or policies by executor id.
@@ -74,17 +74,23 @@ def register_workflow(
     Raises:
         WorkflowRegistrationError: a name is unusable or taken, or two types have one name.
     """
-    make: Callable[[], Workflow] = _constant(workflow) if isinstance(workflow, Workflow) else workflow
-    its_name = checked_workflow_name(name or make().name)
-    definition = define(
-        make, its_name, types=types, retry=retry, tasks_per_generation=tasks_per_generation, events=events
-    )
+    options: dict[str, Any] = {
+        "types": types,
+        "retry": retry,
+        "tasks_per_generation": tasks_per_generation,
+        "events": events,
+    }
+    if isinstance(workflow, FunctionalWorkflowDefinition):
+        definition = define_functional(workflow, checked_workflow_name(name or workflow.name), **options)
+    else:
+        make = _checked(workflow)
+        definition = define(make, checked_workflow_name(name or make().name), **options)
     taken = _registered.setdefault(target if owner is None else owner, {})
     functions = _RegistryTarget(target) if isinstance(target, Registry) else target
     for each in definition.all():
         checked_workflow_name(each.name)
         known = taken.get(f"orchestrator {each.orchestration.casefold()}")
-        if known is not None and each is not definition and _same(known[1], each):
+        if known is not None and each is not definition and known[1].signature == each.signature:
             continue
         _register(functions, each, taken)
     return definition
@@ -95,11 +101,10 @@ def _register(
 ) -> None:
     _claim(taken, "orchestrator", workflow.orchestration, workflow)
     target.add_orchestrator(workflow.orchestration, orchestrator_of(workflow))
-    for executor_id in workflow.make().executors:
-        activity = ExecutorActivity(workflow.make, workflow.codec, executor_id)
+    for executor_id, perform in workflow.activities.items():
         name = workflow.activity(executor_id)
         _claim(taken, "activity", name, workflow)
-        target.add_activity(name, _activity_function(activity))
+        target.add_activity(name, _activity_function(perform))
 
 
 def _claim(
@@ -115,18 +120,22 @@ def _claim(
     taken[key] = (name, workflow)
 
 
-def _same(one: WorkflowDefinition, other: WorkflowDefinition) -> bool:
-    """Whether two definitions are of the same workflow, wrapped twice."""
-    return one.make() is other.make() or one.make().graph_signature_hash == other.make().graph_signature_hash
+def _checked(workflow: Any) -> Callable[[], Workflow]:
+    """Return what builds a workflow. Raises WorkflowRegistrationError if nothing does."""
+    if isinstance(workflow, Workflow):
+        return lambda: workflow
+    made = workflow() if callable(workflow) else workflow
+    if not isinstance(made, Workflow):
+        raise WorkflowRegistrationError(
+            f"a workflow is a Workflow, a function that builds one, or a function decorated with @workflow, "
+            f"not {type(made).__name__}"
+        )
+    build: Callable[[], Workflow] = workflow
+    return build
 
 
-def _constant(workflow: Workflow) -> Callable[[], Workflow]:
-    return lambda: workflow
-
-
-def _activity_function(activity: ExecutorActivity) -> Callable[[Any], Awaitable[Done]]:
+def _activity_function(perform: Callable[[Work], Awaitable[Done]]) -> Callable[[Any], Awaitable[Any]]:
     async def run_executor(work: Any) -> Any:
-        given: Work = work
-        return await activity.run(given)
+        return await perform(work)
 
     return run_executor
