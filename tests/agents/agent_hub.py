@@ -56,7 +56,7 @@ class AgentHub:
         return await self.result(correlation, session, agent=agent)
 
     async def result(self, correlation: str, session: str = "s", *, agent: str = "w") -> dict[str, Any]:
-        return await self.sessions(agent).result(session, correlation, wait=30)
+        return await self.sessions(agent).result(session, correlation, wait=300)
 
     def sessions(self, agent: str = "w"):
         return self.definitions[agent].sessions(self.client())
