@@ -8,11 +8,15 @@ import pytest
 
 from perdure.engine.delivery import AnchorLost, WorkerStopped
 from perdure.engine.settings import EngineSettings
-from perdure.engine.suspects import OWNER, TRIALS, Suspects
+from perdure.engine.suspects import CONDEMNATIONS, OWNER, TRIALS, Suspects
 from perdure.storage.memory import MemoryStorage
 from perdure.storage.protocol import StorageUnavailable
 
 QUEUE = "hub-control"
+
+
+class ProcessEnded(BaseException):
+    """Stands for the end of a process."""
 
 
 class Court:
@@ -98,12 +102,20 @@ async def test_whoever_condemns_has_a_delivery_left_for_it(court):
 
 
 async def test_what_ends_the_process_even_as_it_is_condemned_is_not_put_back_for_ever(court):
-    await court.storage.put_payload(OWNER, await mark_of(court, "killer"), str(TRIALS).encode())
+    async def attempt():
+        raise ValueError("no use")
+
+    async def condemn():
+        court.condemned.append("killer")
+        raise ProcessEnded
+
+    for _ in range(CONDEMNATIONS):
+        with pytest.raises(ProcessEnded):
+            await court.suspects.judge("killer", QUEUE, 1, attempt, condemn)
     last = EngineSettings().max_deliveries
-    await court.judge("killer", last)
-    await court.judge("killer", last)
-    assert await court.put_back() == ["killer"], "once"
-    assert court.condemned == ["killer"]
+    with pytest.raises(ProcessEnded):
+        await court.suspects.judge("killer", QUEUE, last, attempt, condemn)
+    assert await court.put_back() == []
 
 
 async def mark_of(court, body):

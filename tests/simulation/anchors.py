@@ -25,6 +25,7 @@ class AnchorPlay:
     def __init__(self, seed: int) -> None:
         self.ledger = Ledger()
         self.simulation = Simulation(seed, self._registry, faults=FAULTS, settings=SETTINGS, invisibility=4.0)
+        self.ledger.sent_twice = self.simulation.sent_twice
         self.observer = Observer(self.simulation.store, self.ledger)
         self.simulation.after_call.append(self.observer)
         self.wrong: list[str] = []

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from datetime import timedelta
 from typing import Any
 
+from perdure.core.codec import decode_message
 from perdure.core.context import OrchestrationContext
 from perdure.core.failure import TaskFailedError
+from perdure.core.messages import WorkItem
 from perdure.core.retry import RetryPolicy
 from perdure.engine.registry import Registry, activity_context
 from perdure.testing import Simulation
 
 LARGE = 40_000
 _UNSEEN = 5.0
-"""Seconds for which an outcome may go unseen: by a worker that has just looked at the row, or has received one of two
-messages that are the same because the transport has sent it again.
-"""
+"""Seconds for which an outcome may go unseen by a worker that has just looked at the row."""
 Orchestrator = Generator[Any, Any, Any]
 
 
@@ -290,9 +290,14 @@ ORCHESTRATORS = [
 
 
 class Ledger:
-    """What activities did: one entry each time one was begun, by idempotency key and name."""
+    """What activities did: one entry each time one was begun, by idempotency key and name.
 
-    def __init__(self) -> None:
+    Args:
+        sent_twice: texts of messages that are in a queue once more: whoever receives such a one can't know.
+    """
+
+    def __init__(self, sent_twice: Sequence[str] = ()) -> None:
+        self.sent_twice = sent_twice
         self.begun: Counter[tuple[str, str]] = Counter()
         self.unexplained: list[str] = []
         self.scheduled: set[tuple[str, str]] = set()
@@ -304,10 +309,15 @@ class Ledger:
         entry = (call.idempotency_key, call.name)
         self.begun[entry] += 1
         done = self.done.get((call.execution, call.no))
-        if done is not None and asyncio.get_running_loop().time() > done + _UNSEEN:
+        late = done is not None and asyncio.get_running_loop().time() > done + _UNSEEN
+        if late and not self._was_sent_twice(call.execution, call.no):
             self.unexplained.append(f"{call.name} of {call.idempotency_key} began again though history has its outcome")
         if entry not in self.scheduled:
             self.unexplained.append(f"{call.name} of {call.idempotency_key} ran before history knew of it")
+
+    def _was_sent_twice(self, execution: str, no: int) -> bool:
+        items = [item for item in map(decode_message, self.sent_twice) if isinstance(item, WorkItem)]
+        return any(item.execution == execution and no in [call.no for call in item.calls] for item in items)
 
 
 def registry_of(simulation: Simulation, ledger: Ledger, *, newer: bool = False) -> Registry:

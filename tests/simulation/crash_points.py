@@ -116,6 +116,7 @@ class Point:
         self._orchestrator, self._input, self._expected = CASES[case]
         self.ledger = Ledger()
         self.simulation = Simulation(1, self._registry, workers=1, faults=NO_FAULTS, script=script, settings=SETTINGS)
+        self.ledger.sent_twice = self.simulation.sent_twice
         self.observer = Observer(self.simulation.store, self.ledger)
         self.simulation.after_call.append(self.observer)
         self.wrong: list[str] = []

@@ -70,6 +70,7 @@ class EntityPlay:
         )
         self._deployed = seed % 4 != 2
         """Whether workers that begin now have the new code."""
+        self.ledger.sent_twice = self.simulation.sent_twice
         self.observer = Observer(self.simulation.store, self.ledger)
         self.simulation.after_call.append(self.observer)
         self.simulation.after_call.append(self._notice_ends)

@@ -47,6 +47,7 @@ class Play:
         )
         self._deployed = False
         """Whether workers that begin now have the new code."""
+        self.ledger.sent_twice = self.simulation.sent_twice
         self.observer = Observer(self.simulation.store, self.ledger)
         self.simulation.after_call.append(self.observer)
         self.wrong: list[str] = []

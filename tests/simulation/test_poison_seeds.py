@@ -45,6 +45,7 @@ class PoisonPlay:
         self.simulation = Simulation(
             seed, self._registry, workers=2, settings=SETTINGS, faults=FAULTS, max_deliveries=5, invisibility=5.0
         )
+        self.ledger.sent_twice = self.simulation.sent_twice
         self.observer = Observer(self.simulation.store, self.ledger)
         self.simulation.after_call.append(self.observer)
         self.wrong: list[str] = []

@@ -184,6 +184,7 @@ def test_whatever_is_asked_for_comes_to_its_end(specs: list[Any], seed: int) -> 
         return made
 
     simulation = Simulation(seed, registry, faults=FAULTS, settings=SETTINGS)
+    ledger.sent_twice = simulation.sent_twice
     observer = Observer(simulation.store, ledger)
     simulation.after_call.append(observer)
     simulation.run(scenario(simulation, specs))

@@ -25,6 +25,8 @@ from perdure.storage.protocol import PayloadMissing, Storage, StorageUnavailable
 OWNER = "@Suspect@messages"
 """Whose payloads the marks are: no instance has such an id."""
 TRIALS = 3
+CONDEMNATIONS = 3
+"""How often a process may end as it condemns a message, before that is left with the deliveries that it has."""
 
 _LONGEST_WAIT_IN_LINE = 60.0
 _LONGEST_WAIT_FOR_OTHERS = 20.0
@@ -123,16 +125,13 @@ class Suspects:
         mark = hashlib.sha256(f"{queue}\0{body}".encode(errors="surrogatepass")).hexdigest()
         try:
             tried = await self._tried(mark)
-            if tried < TRIALS:
-                if 1 < dequeue_count >= self._settings.max_deliveries - 1:
-                    await self._put_back(queue, body)  # it has only waited: the host would deliver it no more
-                    return
-                if await self._survives(mark, tried, attempt):
-                    return
-            elif tried == TRIALS and 1 < dequeue_count >= self._settings.max_deliveries:
-                await self._note(mark, TRIALS + 1)  # once only: should its condemnation end the process, it is parked
-                await self._put_back(queue, body)
+            last = self._settings.max_deliveries - (1 if tried < TRIALS else 0)
+            if tried < TRIALS + CONDEMNATIONS and 1 < dequeue_count >= last:
+                await self._put_back(queue, body)  # it has mostly waited: the host would deliver it no more
                 return
+            if tried < TRIALS and await self._survives(mark, tried, attempt):
+                return
+            await self._note(mark, max(tried, TRIALS) + 1)
             await condemn()
             await self._storage.delete_payloads(OWNER, [mark])
         finally:

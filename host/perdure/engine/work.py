@@ -36,9 +36,9 @@ class WorkDesk:
         if dequeue_count > self._settings.max_deliveries:
             await self.give_up(item, dequeue_count - 1)
             return
-        finished = await self._finished(item) if item.again or dequeue_count > 1 else set()
+        came_before = item.again or dequeue_count > 1
         for call in item.calls:
-            if call.no in finished:
+            if came_before and call.no in await self._finished(item):
                 continue
             if self._runner.knows(call.name) or waited_for_function(item.tries, self._settings):
                 outcome = await self._runner.run(item.instance_id, item.execution, call)

@@ -89,7 +89,7 @@ class SimulatedStorage:
         method = getattr(self._inner, name)
 
         async def call(*args: Any, **kwargs: Any) -> Any:
-            return await self._simulation.call(self._life, name, lambda: method(*args, **kwargs))
+            return await self._simulation.call(self._life, name, lambda: method(*args, **kwargs), args)
 
         return call
 
@@ -147,6 +147,8 @@ class Simulation:
         """Storage calls of workers that took effect."""
         self.tries = 0
         """Storage calls that workers have tried to make."""
+        self.sent_twice: list[str] = []
+        """Texts of the messages that are in a queue once more, since the answer to their sending was lost."""
         self.after_call: list[Callable[[str], None]] = []
         """Called with a method's name after each storage call that took effect: observers look at the store here."""
         self._registry = registry
@@ -237,7 +239,9 @@ class Simulation:
 
     # ---- faults ------------------------------------------------------------------------------------------------
 
-    async def call(self, life: Life, name: str, method: Callable[[], Awaitable[Any]]) -> Any:
+    async def call(
+        self, life: Life, name: str, method: Callable[[], Awaitable[Any]], arguments: tuple[Any, ...] = ()
+    ) -> Any:
         """Make a storage call for a worker, as a careless world would."""
         for _ in range(_TRANSPORT_TRIES):
             await self._pause(life)
@@ -260,6 +264,8 @@ class Simulation:
             if fate is Fate.CRASH_AFTER:
                 self._crash(life)
             if fate is Fate.ANSWER_LOST:
+                if name == "send":
+                    self.sent_twice.append(arguments[1])
                 continue
             await self._pause(life)
             if error is not None:
