@@ -9,7 +9,7 @@ from typing import Any
 import agent_framework
 from agent_framework import RunContext, WorkflowEvent
 
-from tests.agents.workflows.corpus import Example, Item, Question, Verdict, verdict_json
+from tests.agents.workflows.corpus import Example, Item, Order, Question, Verdict, verdict_json
 
 EXPERIMENTAL = "ignore:.*is experimental and may change"
 """What the framework warns of wherever functions are workflows."""
@@ -69,6 +69,16 @@ async def asking_pipeline(text: str, ctx: RunContext) -> list[Any]:
     item = await ask_for_more(item)
     await ctx.add_event(WorkflowEvent("intermediate", executor_id="here", data=item))
     return [ctx.get_state("name"), item]
+
+
+@step
+async def hide(text: str) -> Any:
+    return Order(by=(text, 1))
+
+
+@workflow
+async def secretive(text: str) -> str:
+    return (await hide(text)).by[0]
 
 
 def name_or_verdict(requests: list[tuple[str, Any]]) -> list[tuple[str, Any]]:

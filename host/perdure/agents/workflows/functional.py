@@ -42,7 +42,7 @@ class FunctionalActivity:
 
         Raises:
             Exception: whatever the function raises.
-            UndeclaredTypeError: a step's result, an output or a request holds a type that the workflow does not declare.
+            UndeclaredTypeError: what a step returned, an output or a request holds a type that is not declared.
         """
         state = work["state"] or {"given": None, "answers": {}}
         for delivery in work["deliveries"]:

@@ -84,6 +84,6 @@ class StepJournal:
         """Return the id of the checkpoint that `open` found, if it is this workflow's."""
         return [each.checkpoint_id for each in await self.list_checkpoints(workflow_name=workflow_name)]
 
-    async def delete(self, checkpoint_id: str) -> bool:
+    async def delete(self, checkpoint_id: str) -> bool:  # noqa: ARG002 - the framework's protocol
         """Delete nothing: checkpoints go with their instance."""
         return False
