@@ -197,3 +197,15 @@ async def test_answers_that_are_none(quick, wipe):
 def test_policies_that_make_no_sense(options):
     with pytest.raises(AgentError):
         HumanPolicy(**options)
+
+
+@pytest.mark.parametrize("event", [None, "yes", {}, {"approved": "yes"}, [1]])
+async def test_an_event_that_is_no_answer_approves_nothing(quick, wipe, wiped, event):
+    quick.scripted(wiping, mode="steps", tools=[wipe])
+    await quick.hub.add_worker()
+    correlation = await quick.start("Wipe it.")
+    [request] = await pending(quick)
+    await quick.hub.raise_event(quick.turn(correlation), f"answer-{request['requestId']}", event)
+    await quick.hub.ended(quick.turn(correlation))
+    assert (await quick.result(correlation))["response"] == "The call was refused by a person."
+    assert wiped == []

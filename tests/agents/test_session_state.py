@@ -123,6 +123,12 @@ async def test_compaction(quick, is_async):
     assert state.messages[1]["correlationId"] == "c3"
 
 
+async def test_a_compaction_that_fails_loses_no_turn(quick, caplog):
+    quick.scripted(says("a"), compaction=lambda messages: messages[99])
+    assert (await quick.ask("Hi"))["message_count"] == 2
+    assert "its compaction failed" in caplog.text
+
+
 async def test_what_context_providers_remember_is_kept(quick):
     class Counting(ContextProvider):
         async def before_run(self, *, agent, session, context, state):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ from perdure.agents.naming import turn_id, turn_name
 from perdure.agents.requests import RunRequest
 from perdure.agents.session_state import SessionState
 from perdure.core.entities.context import DurableEntityContext
+
+_log = logging.getLogger("perdure.agents")
 
 Compaction = Callable[[list[Message]], list[Message] | Awaitable[list[Message]]]
 """Makes a transcript shorter after each turn."""
@@ -73,13 +76,21 @@ class SessionEntity:
         context.set_state(state.to_json())
         return len(state.messages)
 
+    async def _compacted(self, messages: list[Message]) -> list[Message]:
+        """Return what the app's function makes of a transcript. A turn is not lost because that fails."""
+        assert self._compaction is not None  # noqa: S101 - narrowed by the caller
+        try:
+            shorter = self._compaction(list(messages))
+            return await shorter if inspect.isawaitable(shorter) else shorter
+        except Exception:  # noqa: BLE001 - the app's code; logged, and no reason to lose a turn that is paid for
+            _log.exception("agent '%s': its transcript stays as it is, since its compaction failed", self._agent)
+            return messages
+
     async def _shorten(self, state: SessionState) -> None:
         if self._compaction is not None:
             messages = all_loaded(state.messages)
             known = {id(message): stored for message, stored in zip(messages, state.messages, strict=True)}
-            shorter = self._compaction(messages)
-            if inspect.isawaitable(shorter):
-                shorter = await shorter
+            shorter = await self._compacted(messages)
             kept = [known.get(id(message)) or all_dumped([message])[0] for message in shorter]
             state.dropped += max(len(state.messages) - len(kept), 0)
             state.messages = kept

@@ -35,65 +35,68 @@ class _Waiting:
 
 
 class ToolCalls:
-    """Runs the tool calls of a turn.
+    """Runs the tool calls of one reply.
 
     Args:
         definition: the agent.
         context: the turn's orchestration.
         session: key of the session.
+        kept: JSON form of the framework's session.
     """
 
-    def __init__(self, definition: DurableAgentDefinition, context: OrchestrationContext, session: str) -> None:
+    def __init__(
+        self,
+        definition: DurableAgentDefinition,
+        context: OrchestrationContext,
+        session: str,
+        kept: dict[str, Any] | None,
+    ) -> None:
         self._definition = definition
         self._context = context
         self._session = session
+        self._kept = kept
+        self._running: dict[Task[Any], int] = {}
+        self._waiting: dict[int, _Waiting] = {}
+        self._results: dict[int, Result] = {}
 
-    def run(self, step: int, plans: list[Plan], kept: dict[str, Any] | None) -> Generator[Any, Any, list[Result]]:
-        """Run the calls of one reply, and return their results in order.
+    def run(self, step: int, plans: list[Plan]) -> Generator[Any, Any, list[Result]]:
+        """Run the calls, and return their results in order.
 
         Args:
             step: number of the reply in the turn.
             plans: the calls.
-            kept: JSON form of the framework's session.
 
         Raises:
             AgentTurnError: nobody answered in time, and the turn is to fail then.
         """
-        results: dict[int, Result] = {}
-        running: dict[Task[Any], int] = {}
-        waiting: dict[int, _Waiting] = {}
         for number, plan in enumerate(plans):
             if plan["kind"] == "human" or plan.get("approval"):
-                waiting[number] = self._asked(plan, f"{step}-{number}")
+                self._waiting[number] = self._asked(plan, f"{step}-{number}")
             else:
-                running[self._started(plan, kept)] = number
-        while running or waiting:
-            self._show(step, waiting)
-            done = yield self._context.task_any(
-                [*running, *(task for each in waiting.values() for task in _tasks(each))]
-            )
-            if done in running:
-                number = running.pop(done)
-                results[number] = self._result(plans[number], done)
-                continue
-            number = next(number for number, each in waiting.items() if done in _tasks(each))
-            request = waiting[number]
-            if done is request.timer and not self._escalate(request):
-                results[number] = self._unanswered(request)
-                del waiting[number]
-            elif done is request.answer:
-                self._answered(request, number, waiting, running, results, kept)
-        self._show(step, waiting)
-        return [results[number] for number in range(len(plans))]
+                self._begin(number, plan)
+        while self._running or self._waiting:
+            self._show(step)
+            asked = [task for each in self._waiting.values() for task in _tasks(each)]
+            done = yield self._context.task_any([*self._running, *asked])
+            if done in self._running:
+                number = self._running.pop(done)
+                self._results[number] = self._result(plans[number], done)
+            else:
+                number = next(number for number, each in self._waiting.items() if done in _tasks(each))
+                self._heard(number, done)
+        self._show(step)
+        return [self._results[number] for number in range(len(plans))]
 
     # ---- running ---------------------------------------------------------------------------------------------------
 
-    def _started(self, plan: Plan, kept: dict[str, Any] | None) -> Task[Any]:
+    def _begin(self, number: int, plan: Plan) -> None:
         if plan["kind"] == "orchestration":
-            return self._context.call_sub_orchestrator(plan["orchestration"], plan["arguments"])
-        work = {"sessionId": self._session, "session": kept, "call": plan}
-        policy = self._definition.retry_of_tool(plan["name"])
-        return self._context.call_activity(self._definition.tool_activity, work, retry_policy=policy)
+            task = self._context.call_sub_orchestrator(plan["orchestration"], plan["arguments"])
+        else:
+            work = {"sessionId": self._session, "session": self._kept, "call": plan}
+            policy = self._definition.retry_of_tool(plan["name"])
+            task = self._context.call_activity(self._definition.tool_activity, work, retry_policy=policy)
+        self._running[task] = number
 
     def _result(self, plan: Plan, done: Task[Any]) -> Result:
         error = done.get_exception()
@@ -118,46 +121,48 @@ class ToolCalls:
         if policy.timeout is not None:
             request.timer = self._context.create_timer(now + policy.timeout)
 
-    def _escalate(self, request: _Waiting) -> bool:
-        """Ask the next one; False if everybody has been asked."""
-        if request.escalated + 1 >= len(self._definition.human.ask):
-            return False
-        request.escalated += 1
-        self._ask(request)
-        return True
-
-    def _unanswered(self, request: _Waiting) -> Result:
-        what = "the question" if request.plan["kind"] == "human" else f"the call of tool '{request.plan['name']}'"
-        if self._definition.human.on_timeout == "fail":
-            raise AgentTurnError(f"nobody answered {what} in time")
-        return _function_result(request.plan, f"Nobody answered {what} in time: consider it refused.")
-
-    def _answered(  # noqa: PLR0917 - the state of one round
-        self,
-        request: _Waiting,
-        number: int,
-        waiting: dict[int, _Waiting],
-        running: dict[Task[Any], int],
-        results: dict[int, Result],
-        kept: dict[str, Any] | None,
-    ) -> None:
+    def _heard(self, number: int, done: Task[Any]) -> None:
+        """An answer has come, or time has run out."""
+        request = self._waiting[number]
+        if done is request.timer:
+            if request.escalated + 1 < len(self._definition.human.ask):
+                request.escalated += 1
+                self._ask(request)
+            else:
+                self._settle(number, self._unanswered(request.plan))
+            return
         if request.timer is not None and not request.timer.is_completed:
             request.timer.cancel()
-        del waiting[number]
-        answer, plan = request.answer.get_result(), request.plan
+        answer, plan = _read_answer(request.answer.get_result()), request.plan
         if plan["kind"] == "human":
-            results[number] = _function_result(plan, str(answer["answer"]))
-        elif answer["approved"]:
-            running[self._started(plan, kept)] = number
+            self._settle(number, _function_result(plan, str(answer.get("answer", ""))))
+        elif answer.get("approved") is True:
+            del self._waiting[number]
+            self._begin(number, plan)
         else:
             reason = f" Reason: {answer['reason']}" if answer.get("reason") else ""
-            results[number] = _function_result(plan, f"The call was refused by a person.{reason}")
+            self._settle(number, _function_result(plan, f"The call was refused by a person.{reason}"))
 
-    def _show(self, step: int, waiting: dict[int, _Waiting]) -> None:
+    def _settle(self, number: int, result: Result) -> None:
+        del self._waiting[number]
+        self._results[number] = result
+
+    def _unanswered(self, plan: Plan) -> Result:
+        what = "the question" if plan["kind"] == "human" else f"the call of tool '{plan['name']}'"
+        if self._definition.human.on_timeout == "fail":
+            raise AgentTurnError(f"nobody answered {what} in time")
+        return _function_result(plan, f"Nobody answered {what} in time: consider it refused.")
+
+    def _show(self, step: int) -> None:
         status: dict[str, Any] = {"agent": self._definition.name, "session": self._session, "step": step}
-        if waiting:
-            status["pending"] = [each.shown for each in waiting.values()]
+        if self._waiting:
+            status["pending"] = [each.shown for each in self._waiting.values()]
         self._context.set_custom_status(status)
+
+
+def _read_answer(said: Any) -> dict[str, Any]:
+    """Return an answer; events may be raised by anybody, so this may be anything. What approves nothing refuses."""
+    return said if isinstance(said, dict) else {"answer": said}
 
 
 def _tasks(request: _Waiting) -> list[Task[Any]]:

@@ -79,7 +79,6 @@ class Turn:
 
     def _answered(self) -> Steps:
         limits = self._definition.limits
-        tools = ToolCalls(self._definition, self._context, self._session)
         failed_rounds = 0
         for step in range(limits.iterations):
             last = step == limits.iterations - 1 or failed_rounds >= limits.errors
@@ -89,7 +88,8 @@ class Turn:
             calls = reply["calls"]
             if not calls or last or any(plan["kind"] == "caller" for plan in calls):
                 break
-            results = yield from tools.run(step, calls, self._kept)
+            tools = ToolCalls(self._definition, self._context, self._session, self._kept)
+            results = yield from tools.run(step, calls)
             failed_rounds = failed_rounds + 1 if all(result.get("exception") for result in results) else 0
             self._new.append({"role": "tool", "contents": results})
         return self._succeeded()
