@@ -57,15 +57,15 @@ class StreamLog:
         return decode_chunk(data, f"chunk {number} of {self}")
 
     async def chunks(self, number: int) -> AsyncIterator[tuple[int, Chunk]]:
-        """Iterate over the chunks that are there, from a number on: one is fetched first, then more at once."""
-        at_once = 1
+        """Iterate over the chunks that are there, from a number on: one after the other at first, then more at once."""
+        first = number
         while True:
+            at_once = max(1, min(number - first, _MOST_AT_ONCE))
             for chunk in await asyncio.gather(*(self.chunk(number + each) for each in range(at_once))):
                 if chunk is None:
                     return
                 yield number, chunk
                 number += 1
-            at_once = min(2 * at_once, _MOST_AT_ONCE)
 
     async def survey(self, step: str) -> tuple[int, list[int]]:
         """Return the number of the next chunk, and those of the attempts at a step that have begun."""
