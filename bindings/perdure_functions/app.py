@@ -27,6 +27,7 @@ from perdure_functions.durable_function import (
     check_orchestrator,
     no_client_for,
 )
+from perdure_functions.extension_types import adapt_to_extension
 from perdure_functions.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -286,6 +287,7 @@ class DFApp(DurableDecorators, func.FunctionApp):
         self._internal = frozenset(names)
         super().register_functions(own)
         functions: list[func.Function] = super().get_functions()
+        adapt_to_extension(functions)
         return functions
 
     @property

@@ -1,13 +1,14 @@
 """Durable streams over HTTP: as server-sent events, or as JSON to who asks for that.
 
 The answer of a plain Azure Function goes out when it is complete. So it holds what there is once something is there,
-and ends; `EventSource` reconnects by itself, says what it has had, and gets the rest. Each item comes once either way.
+and ends; `EventSource` reconnects by itself, says what it has had, and gets the rest. In an app that has imported
+azurefunctions-extensions-http-fastapi the answer goes on until the stream ends. Each item comes once either way.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import azure.functions as func
@@ -19,7 +20,25 @@ LONGEST_WAIT = 120.0
 """Seconds for which a request may wait; the load balancer before Functions gives up after 230."""
 DEFAULT_WAIT = 20.0
 _RECONNECT_MILLISECONDS = 200
+_HEARTBEAT_SECONDS = 15.0
 LAST_EVENT_ID = "Last-Event-ID"
+
+
+class StreamedResponse(func.HttpResponse):
+    """An answer of server-sent events: as it is, what there is; where answers can be streamed, all until the end."""
+
+    def __init__(self, page: StreamPage, follow: Callable[[str], AsyncIterator[StreamPage]]) -> None:
+        super().__init__(events_text(page), headers=sse.HEADERS, mimetype=sse.CONTENT_TYPE)
+        self._page = page
+        self._follow = follow
+
+    async def live(self) -> AsyncIterator[str]:
+        """Iterate over the text of all events as they come, until the stream ends."""
+        yield events_text(self._page)
+        if self._page.ended:
+            return
+        async for page in self._follow(self._page.cursor):
+            yield "".join(map(sse.sse_item, page.items)) or sse.HEARTBEAT
 
 
 async def answer_stream(
@@ -53,7 +72,15 @@ async def answer_stream(
         return func.HttpResponse(json.dumps(page_content(page)), mimetype="application/json")
     if page.ended and not page.items:
         return func.HttpResponse(status_code=204)
-    return func.HttpResponse(events_text(page), headers=sse.HEADERS, mimetype=sse.CONTENT_TYPE)
+
+    async def follow(cursor: str) -> AsyncIterator[StreamPage]:
+        ended = False
+        while not ended:
+            following = await client.read_stream(instance_id, name, cursor=cursor, wait=_HEARTBEAT_SECONDS)
+            cursor, ended = following.cursor, following.ended
+            yield following
+
+    return StreamedResponse(page, follow)
 
 
 def wants_json(headers: Mapping[str, str]) -> bool:
