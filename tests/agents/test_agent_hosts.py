@@ -13,10 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.azurite import ROOT
-from tests.hosts.conftest import deployed, own_azurite
+from tests.hosts.conftest import deployed
 from tests.local.running_host import wait_until
-
-__all__ = ["own_azurite"]
 
 APP = ROOT / "tests" / "agents" / "app"
 JSON = {"Content-Type": "application/json"}
@@ -24,14 +22,13 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture(params=["embedded", pytest.param("azurite", marks=pytest.mark.azurite)])
 def deployment(request, tmp_path):
-    agents = deployed(APP, "AgentApp", request, tmp_path)
+    agents = deployed(APP, request, tmp_path)
     shutil.copy(APP.parent / "models.py", agents.folder / "scripted_models.py")
     return agents
 
 
 def host(deployment, **variables):
-    hub = {"AzureFunctionsJobHost__extensions__durableTask__hubName": deployment.hub}
-    return deployment.host(invisibility=2, **hub, **variables)
+    return deployment.host(invisibility=2, **variables)
 
 
 def ask(running, method, path, body=None, headers=JSON):
