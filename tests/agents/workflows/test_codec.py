@@ -143,7 +143,7 @@ def there_and_back(value: Any) -> Any:
         Plain({"at": Part(7)}),
         [str, Part, None, list[int], dict[str, Part] | None, tuple[int, ...], Literal["a", 1], Any],
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_values_come_back_as_they_were(value):
     back = there_and_back(value)
