@@ -11,11 +11,13 @@ import pytest
 from agent_framework import (
     AgentExecutor,
     AgentExecutorResponse,
+    Content,
     Executor,
     WorkflowBuilder,
     WorkflowContext,
     executor,
     handler,
+    tool,
 )
 
 from perdure.agents.workflows import register_workflow
@@ -134,6 +136,33 @@ async def test_agents_have_a_session_of_their_own_in_each_run(quick):
     for each in ids:
         await quick.output(each)
     assert {word: len(sessions) for word, sessions in seen.items()} == {"one": 2, "two": 2}
+
+
+async def test_what_a_model_and_a_tool_have_answered_is_not_asked_for_again(hub):
+    asked: list[str] = []
+
+    @tool
+    def look_up(page: int) -> str:
+        """Look up."""
+        asked.append(f"tool {page}")
+        return f"page {page}"
+
+    def script(messages: Any, _: Any) -> Any:
+        found = sum(content.type == "function_result" for each in messages for content in each.contents)
+        asked.append(f"model {found}")
+        if found == 2 and asked.count("model 2") < 3:
+            raise OSError("the worker might as well have died")
+        return (
+            f"found {found}"
+            if found == 3
+            else Content.from_function_call(f"c{found}", "look_up", arguments={"page": found})
+        )
+
+    workflow = WorkflowBuilder(name="research", start_executor=agent("researcher", script, tools=[look_up])).build()
+    (output,) = await run(hub, workflow, retry=RETRY)
+    assert output["messages"][-1]["contents"][0]["text"] == "found 3"
+    assert [output["messages"][each]["contents"][0]["result"] for each in (1, 3, 5)] == ["page 0", "page 1", "page 2"]
+    assert asked == ["model 0", "tool 0", "model 1", "tool 1", *["model 2"] * 3, "tool 2", "model 3"]
 
 
 async def test_long_loops_keep_their_history_short(quick):

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent_framework import AgentExecutor, Executor, Workflow, WorkflowEvent, WorkflowExecutor
 
+from perdure.agents.workflows.call_journal import CallJournal, has_agents, journal_agents
 from perdure.agents.workflows.codec import Codec
 from perdure.agents.workflows.errors import UndeclaredTypeError, WorkflowInputError
 from perdure.agents.workflows.events import EventTeller
@@ -25,6 +26,7 @@ from perdure.agents.workflows.recording import RecordingContext, RecordingState
 from perdure.agents.workflows.requests import event_of, type_shown
 from perdure.agents.workflows.routing import Router
 from perdure.agents.workflows.wire import Delivery, Done, Emitted, Message, Outcome, Request, Work
+from perdure.engine.registry import current_activity
 
 _NO_DATA = {"executor_invoked", "executor_completed", "executor_failed"}
 """Events whose data repeat what is stored anyway."""
@@ -92,6 +94,7 @@ class _Performance:
 
     async def perform(self) -> Done:
         await self._isolated.restore(self._work["state"])
+        await self._journal_agents()
         shared = RecordingState({key: self._codec.decode(value) for key, value in self._work["shared"].items()})
         outcomes = [await self._outcome(delivery, shared) for delivery in self._work["deliveries"]]
         if any("result" in delivery for delivery in self._work["deliveries"]):
@@ -101,6 +104,14 @@ class _Performance:
         except UndeclaredTypeError as error:
             raise error.at(f"the state {self._where}") from None
         return {"outcomes": outcomes, "state": state}
+
+    async def _journal_agents(self) -> None:
+        activity = current_activity.get(None)
+        if activity is None or activity.desk is None or not has_agents(self._executor):
+            return
+        journal = CallJournal(activity.desk.storage, activity.instance_id, activity.idempotency_key, self._codec)
+        await journal.open()
+        journal_agents(self._executor, journal)
 
     async def _outcome(self, delivery: Delivery, shared: RecordingState) -> Outcome:
         context = RecordingContext(self._workflow, self._teller.tell)
