@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -115,11 +116,16 @@ def field_hints(cls: type) -> dict[str, Any]:
     if issubclass(cls, BaseModel):
         return {name: field.annotation for name, field in cls.model_fields.items()}
     try:
-        return typing.get_type_hints(cls, include_extras=True)
+        return dict(_resolved(cls))  # type: ignore[arg-type]  # typeshed: no hash
     except (NameError, TypeError, AttributeError):
         if dataclasses.is_dataclass(cls):
             return {field.name: field.type for field in dataclasses.fields(cls) if not isinstance(field.type, str)}
         return {}
+
+
+@functools.lru_cache(maxsize=1_000)  # every workflow of an app names much the same classes
+def _resolved(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls, include_extras=True)
 
 
 def _flat(argument: Any) -> Iterator[Any]:
