@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 
 import pytest
 
 from tests.azurite import ROOT
+from tests.functions.azure_worker import AzureWorker, Message
 from tests.storage.providers import new_hub
 
-if sys.version_info < (3, 13):
-    pytest.skip("the worker's library needs Python 3.13", allow_module_level=True)
-
-from tests.functions.azure_worker import AzureWorker, Message
 
 AGENTS = ROOT / "tests" / "agents"
 
