@@ -11,7 +11,6 @@ from tests.azurite import ROOT
 from tests.functions.azure_worker import AzureWorker, Message
 from tests.storage.providers import new_hub
 
-
 AGENTS = ROOT / "tests" / "agents"
 
 

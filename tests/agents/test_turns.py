@@ -166,3 +166,26 @@ async def test_a_session_is_forgotten_with_all_its_turns(agents):
     assert (await agents.result("c2", "a:b"))["status"] == "success"
     assert await agents.hub.storage.list_payloads(agents.turn("c1", "a")) == []
     assert (await agents.ask("Hi", "a"))["message_count"] == 2
+
+
+async def test_a_turn_is_told_as_it_comes(agents):
+    model = agents.scripted(adding, mode="steps", tools=[add])
+    model.piece = 3
+    await agents.ask("Add.")
+    told = [item async for item in agents.client().stream(agents.turn("c1"), "answer")]
+    assert [item.event for item in told[:2]] == ["update", "update"]
+    called = [item.data["contents"][0]["name"] for item in told[:2]]
+    assert called == ["add", "add"]
+    results = {item.data["call_id"]: (item.data["name"], item.data["result"]) for item in told[2:4]}
+    assert results == {"c1": ("add", "3"), "c2": ("add", "7")}
+    assert "".join(item.data["text"] for item in told[4:-1]) == "sums: 3 7"
+    end = told[-1]
+    answer = {"correlation_id": "c1", "response": "sums: 3 7"}
+    assert (end.event, end.data) == ("end", {"status": "completed", "result": answer})
+
+
+async def test_the_stream_of_a_turn_that_fails_ends(agents):
+    agents.scripted(lambda *_: RuntimeError("no model"))
+    await agents.ask("Hi")
+    told = [item async for item in agents.client().stream(agents.turn("c1"), "answer")]
+    assert [(item.event, item.data["status"]) for item in told] == [("end", "failed")]

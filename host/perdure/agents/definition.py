@@ -127,9 +127,10 @@ class DurableAgentDefinition:
             if known is not None and known["status"] == "success":
                 return {"recorded": known}
             answer = await self._answer(work, state, stream)
-            finishes = not (answer["calls"] and work["mayCallTools"])
-            await (stream.finish(answer) if finishes else stream.complete(answer))
-        return answer
+            if answer["calls"] and work["mayCallTools"]:
+                return dict(await stream.complete(answer))
+            await stream.finish(answer, told={"correlation_id": work["correlationId"], "response": answer["text"]})
+            return dict(stream.result or answer)
 
     async def _answer(self, work: dict[str, Any], state: SessionState, stream: StreamWriter) -> dict[str, Any]:
         about = AgentCallbackContext(self.name, work["correlationId"], work["sessionId"], work["shown"])
@@ -153,6 +154,7 @@ class DurableAgentDefinition:
         await telling.response(reply.response)
         return {
             "messages": all_dumped(reply.response.messages),
+            "text": reply.response.text,
             "usage": dict(reply.response.usage_details) if reply.response.usage_details else None,
             "session": reply.session,
             "calls": reply.calls,
@@ -171,8 +173,7 @@ class DurableAgentDefinition:
             if outcome.exception is not None:
                 result["exception"] = str(outcome.exception)
             await stream.write({"name": plan["name"], **result}, "tool_result")
-            await stream.complete(result)
-        return result
+            return dict(await stream.complete(result))
 
     async def _state(self, session: str) -> SessionState:
         client = await self._client()

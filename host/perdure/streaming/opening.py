@@ -14,7 +14,7 @@ from perdure.streaming.chunk import MESSAGE, check_step, check_stream_name
 from perdure.streaming.ledger import Ledger
 from perdure.streaming.log import StreamLog, life_of, present_life
 from perdure.streaming.patience import patiently
-from perdure.streaming.writer import StreamWriter
+from perdure.streaming.writer import SAME, StreamWriter
 
 T = TypeVar("T")
 
@@ -153,8 +153,8 @@ class SyncStreamWriter:
     def complete(self, result: Any = None) -> Any:
         return self._run(self._writer.complete(result))
 
-    def finish(self, result: Any = None) -> bool:
-        return bool(self._run(self._writer.finish(result)))
+    def finish(self, result: Any = None, *, told: Any = SAME) -> bool:
+        return bool(self._run(self._writer.finish(result, told=told)))
 
     def fail(self, error: BaseException | str) -> bool:
         return bool(self._run(self._writer.fail(error)))

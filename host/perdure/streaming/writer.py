@@ -24,6 +24,10 @@ _WAIT_FOR_NEWER, _LOOK_FOR_NEWER = 30.0, 0.5
 """Seconds."""
 
 
+SAME: Any = object()
+"""Readers are told the result."""
+
+
 class StreamClosedError(PerdureError):
     """Something was written after the writer had finished its step, or was closed."""
 
@@ -145,9 +149,13 @@ class StreamWriter:
         await self._end_with(text, None)
         return self.result if self._ledger.finished else from_json(text)
 
-    async def finish(self, result: Any = None) -> bool:
+    async def finish(self, result: Any = None, *, told: Any = SAME) -> bool:
         """End the stream: readers get `result`, and nothing that anybody writes afterwards. Finishes the step, too, and
         waits like `complete`; `result` says afterwards what the step's result is.
+
+        Args:
+            result: the step's result, as for `complete`.
+            told: what readers get instead of it; anything that has a JSON form.
 
         Returns:
             Whether this has ended it; False if it had ended before, or this writer is shut out.
@@ -155,7 +163,7 @@ class StreamWriter:
         Raises: as `complete`.
         """
         stored = self._text(result)
-        return await self._end_with(stored, StoredEnd(result=stored))
+        return await self._end_with(stored, StoredEnd(result=stored if told is SAME else self._text(told)))
 
     async def fail(self, error: BaseException | str) -> bool:
         """End the stream with an error that readers are told; as `finish`."""
