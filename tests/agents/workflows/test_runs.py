@@ -25,8 +25,11 @@ from perdure.client import Client
 from perdure.core.retry import RetryPolicy
 from perdure.storage.memory import MemoryStorage, MemoryStore
 from tests.agents.workflows import corpus, functions
+from tests.agents.workflows.comparing import in_process, told_by
 from tests.agents.workflows.corpus import Item
+from tests.agents.workflows.playing import answer_until_ended
 from tests.agents.workflows.scripted import agent
+from tests.agents.workflows.teams import TEAMS
 from tests.scenarios.hub import Hub
 
 RETRY = RetryPolicy(timedelta(milliseconds=1), max_number_of_attempts=3)
@@ -163,6 +166,21 @@ async def test_what_a_model_and_a_tool_have_answered_is_not_asked_for_again(hub)
     assert output["messages"][-1]["contents"][0]["text"] == "found 3"
     assert [output["messages"][each]["contents"][0]["result"] for each in (1, 3, 5)] == ["page 0", "page 1", "page 2"]
     assert asked == ["model 0", "tool 0", "model 1", "tool 1", *["model 2"] * 3, "tool 2", "model 3"]
+
+
+@pytest.mark.parametrize("name", ["handoff", "magentic"])
+async def test_teams_that_keep_runs_in_objects_of_their_own_serve_many_at_once(quick, name):
+    expected = await in_process(TEAMS[name]())
+    definition = register_workflow(quick.registry, TEAMS[name]().build())
+    await quick.add_worker()
+    client = Client(quick.storage)
+
+    async def one() -> Any:
+        example = TEAMS[name]()
+        instance_id = await quick.start(definition.orchestration, example.given)
+        return told_by(await answer_until_ended(client, instance_id, example)).outputs
+
+    assert await asyncio.gather(*(one() for _ in range(6))) == [expected.outputs] * 6
 
 
 async def test_long_loops_keep_their_history_short(quick):

@@ -11,15 +11,19 @@ from perdure.agents.workflows.errors import (
     WorkflowResponseError,
 )
 from perdure.agents.workflows.registration import FunctionTarget, register_workflow
+from perdure.agents.workflows.runs import AnsweredRequestError, UnknownRequestError, WorkflowRuns
 
 __all__ = [
+    "AnsweredRequestError",
     "FunctionTarget",
     "Retry",
     "UndeclaredTypeError",
+    "UnknownRequestError",
     "WorkflowDefinition",
     "WorkflowFailedError",
     "WorkflowInputError",
     "WorkflowRegistrationError",
     "WorkflowResponseError",
+    "WorkflowRuns",
     "register_workflow",
 ]

@@ -35,7 +35,7 @@ class Message(TypedDict):
 class Delivery(TypedDict):
     """One message (or input, or answer) handed to an executor."""
 
-    kind: Literal["message", "input", "answer", "nested"]
+    kind: Literal["message", "input", "answer"]
     sources: list[str]
     data: Json
     request: NotRequired[Request]
