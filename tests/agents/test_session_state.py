@@ -90,8 +90,12 @@ def test_a_newer_version_is_not_read():
 def test_results_are_forgotten():
     state = SessionState()
     for number in range(RESULTS_KEPT + 5):
-        state.remember(f"c{number}", {"status": "success"})
+        state.remember(f"c{number}", {"status": "success"}, 10_000)
     assert list(state.results) == [f"c{number}" for number in range(5, RESULTS_KEPT + 5)]
+    state.remember("large", {"response": "x" * 9_900}, 10_000)
+    assert list(state.results) == [*(f"c{number}" for number in range(RESULTS_KEPT + 1, RESULTS_KEPT + 5)), "large"]
+    state.remember("larger", {"response": "x" * 20_000}, 10_000)
+    assert list(state.results) == ["larger"]
 
 
 async def test_a_transcript_stays_below_its_limit(quick):

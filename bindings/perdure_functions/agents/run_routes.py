@@ -153,7 +153,7 @@ def _shown(agent: str, result: dict[str, Any], *, as_text: bool = False) -> func
     headers = {SESSION_HEADER: _header_text(result["session_id"])}
     if code == 202:  # noqa: PLR2004 - accepted
         headers["Location"] = _run_path(agent, result)
-    shown = {key: result[key] for key in result if key not in ("messages", "completedAt", "agent")}
+    shown = {key: result[key] for key in result if key not in ("messages", "startedAt", "completedAt", "agent")}
     if as_text:
         text = result["response"] or result.get("error", {}).get("message") or f"The turn is {result['status']}."
         return func.HttpResponse(text, status_code=code, headers=headers, mimetype="text/plain")

@@ -67,12 +67,13 @@ class SessionEntity:
         correlation, result = record["correlationId"], record["result"]
         state = SessionState.read(context.get_state())
         if result["status"] == "success":
-            stamp = {"correlationId": correlation, "createdAt": result["completedAt"]}
-            state.messages += [stamp | message for message in (*record["said"], *result["messages"])]
+            for messages, moment in ((record["said"], "startedAt"), (result["messages"], "completedAt")):
+                stamp = {"correlationId": correlation, "createdAt": result[moment]}
+                state.messages += [stamp | message for message in messages]
             state.session = record["session"]
             state.turns += 1
             await self._shorten(state)
-        state.remember(correlation, result | {"message_count": len(state.messages)})
+        state.remember(correlation, result | {"message_count": len(state.messages)}, self._limit)
         context.set_state(state.to_json())
         return len(state.messages)
 

@@ -70,15 +70,21 @@ class SessionState:
             "session": self.session,
         }
 
-    def remember(self, correlation: str, result: dict[str, Any]) -> None:
-        """Keep a turn's result; the oldest one is forgotten."""
+    def remember(self, correlation: str, result: dict[str, Any], limit: int) -> None:
+        """Keep a turn's result; the oldest are forgotten, until there are few and together at most `limit` bytes."""
+        self.results.pop(correlation, None)
         self.results[correlation] = result
-        while len(self.results) > RESULTS_KEPT:
-            del self.results[next(iter(self.results))]
+        sizes = {key: _size(each) for key, each in self.results.items()}
+        total = sum(sizes.values())
+        for key in list(self.results)[:-1]:
+            if len(self.results) <= RESULTS_KEPT and total <= limit:
+                break
+            del self.results[key]
+            total -= sizes[key]
 
     def trim(self, limit: int) -> None:
         """Drop whole turns, the oldest first, until the transcript has at most `limit` bytes; the last turn stays."""
-        sizes = [len(json.dumps(each, ensure_ascii=False).encode()) for each in self.messages]
+        sizes = [_size(each) for each in self.messages]
         total, first = sum(sizes), 0
         while total > limit:
             end = self._end_of_turn(first)
@@ -95,3 +101,7 @@ class SessionState:
         while end < len(self.messages) and self.messages[end].get("correlationId") == correlation:
             end += 1
         return end
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False).encode())

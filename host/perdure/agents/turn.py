@@ -41,6 +41,7 @@ class Turn:
         self._context = context
         self._session = session
         self._request = request
+        self._started = context.current_utc_datetime
         self._usage: dict[str, int] = {}
         self._new: list[dict[str, Any]] = []
         """What has been answered in this turn, results of tools included."""
@@ -136,6 +137,7 @@ class Turn:
             "session_id": self._session,
             "correlation_id": self._request.correlation_id,
             "message": self._request.shown(),
+            "startedAt": self._started.isoformat(),
             "completedAt": self._context.current_utc_datetime.isoformat(),
         }
 
