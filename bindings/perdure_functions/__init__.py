@@ -4,6 +4,8 @@ The names are those of Durable Functions for Python, so that an app moves over b
 stand those of the Durable Task SDK.
 """
 
+from typing import TYPE_CHECKING
+
 from perdure.client import (
     CleanEntityStorageResult,
     DurableOrchestrationStatus,
@@ -94,11 +96,14 @@ __all__ = [
     "register_type",
 ]
 
+if TYPE_CHECKING:
+    from perdure_functions import agents as agents
+else:
 
-def __getattr__(name: str) -> object:
-    """`df.agents`, which needs the extra `agents`, is imported when it is first asked for."""
-    if name == "agents":
-        import importlib
+    def __getattr__(name: str) -> object:
+        """`df.agents`, which needs the extra `agents`, is imported when it is first asked for."""
+        if name == "agents":
+            import importlib
 
-        return importlib.import_module("perdure_functions.agents")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return importlib.import_module("perdure_functions.agents")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,12 +16,17 @@ from tests.functions.driving import AppDriver, content
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "samples"
 
-_OF_A_HOST = ("AzureWebJobs", "AzureFunctionsJobHost", "WEBSITE_", "FUNCTIONS_", "PYTHON_SCRIPT")
+_OF_A_HOST = ("AzureWebJobs", "AzureFunctionsJobHost", "WEBSITE_", "FUNCTIONS_", "PYTHON_SCRIPT", "OPENAI_")
 
 
 def sample_folders() -> list[str]:
     """Return every folder of an app, relative to samples/."""
     return sorted(str(path.parent.relative_to(SAMPLES)) for path in SAMPLES.rglob("function_app.py"))
+
+
+def sample_of(folder: str) -> str:
+    """Return the sample that an app's folder belongs to: a sample has a README, and may have several apps."""
+    return folder if (SAMPLES / folder / "README.md").is_file() else str(Path(folder).parent)
 
 
 def environment_of_no_host(monkeypatch) -> None:

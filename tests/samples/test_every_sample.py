@@ -8,16 +8,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from perdure.local.settings import read_local_settings
-from tests.samples.deployment import ROOT, SAMPLES, sample_folders
+from tests.samples.deployment import ROOT, SAMPLES, sample_folders, sample_of
 
-TESTS = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / "samples").glob("test_*.py")}
+TESTS = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / "samples").glob("test_*.py")} - {"every_sample"}
+OVERVIEWS = {SAMPLES / "README.md": "", SAMPLES / "agents" / "README.md": "agents/"}
 PLACEHOLDER = "an-id"
-
-
-def readme_of(folder):
-    """Return the README of an app's folder, or of the one above if a sample has several apps."""
-    path = SAMPLES / folder / "README.md"
-    return path if path.is_file() else path.parent.parent / "README.md"
 
 
 def curls(text):
@@ -32,30 +27,37 @@ def curls(text):
 
 
 def test_every_folder_is_a_sample_with_a_test():
+    samples = {sample_of(folder) for folder in sample_folders()}
     folders = {path.name for path in SAMPLES.iterdir() if path.is_dir()}
-    assert folders == {folder.split("/")[0] for folder in sample_folders()}
-    assert folders == TESTS - {"every_sample"}
+    assert folders == {sample.split("/")[0] for sample in samples}
+    assert {sample.replace("/", "_") for sample in samples} == TESTS
 
 
-def test_the_table_names_every_sample():
-    table = (SAMPLES / "README.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"\]\((\w+)/README\.md\)", table)) == TESTS - {"every_sample"}
+def test_the_tables_name_every_sample():
+    named = [
+        place + name
+        for overview, place in OVERVIEWS.items()
+        for name in re.findall(r"^\|.*\]\((\w+)/README\.md\)", overview.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert {name.replace("/", "_") for name in named} == TESTS | {"agents"}
 
 
 @pytest.mark.parametrize("folder", sample_folders())
 def test_a_sample_is_a_complete_app(folder):
     app = SAMPLES / folder
     hub = json.loads((app / "host.json").read_text(encoding="utf-8"))["extensions"]["durableTask"]["hubName"]
-    others = [each for each in sample_folders() if each.split("/")[0] != folder.split("/")[0]]
+    others = [each for each in sample_folders() if sample_of(each) != sample_of(folder)]
     assert all(f'"{hub}"' not in (SAMPLES / other / "host.json").read_text(encoding="utf-8") for other in others)
     values = read_local_settings(app).values
     assert values["AzureWebJobsStorage"] == "UseDevelopmentStorage=true", "local values only"
-    assert (app / "requirements.txt").read_text(encoding="utf-8").splitlines() == ["perdure"]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in app.glob("*.py"))
+    needed = "perdure[agents]" if "df.agents" in source or "agent_framework" in source else "perdure"
+    assert (app / "requirements.txt").read_text(encoding="utf-8").splitlines() == [needed]
 
 
 @pytest.mark.parametrize("folder", sample_folders())
 async def test_the_readme_names_what_exists(folder, deployment):
-    text = readme_of(folder).read_text(encoding="utf-8")
+    text = (SAMPLES / sample_of(folder) / "README.md").read_text(encoding="utf-8")
     assert f"perdure start --app-dir samples/{folder}" in text
     driver = deployment.load(folder)
     orchestrators = {each.durable_name for each in driver.app.durable_functions if each.kind == "orchestrator"}
@@ -77,3 +79,9 @@ def test_settings_of_the_sample_are_used(folder):
     own = set(read_local_settings(SAMPLES / folder).values) - {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"}
     for name in own:
         assert name in source or name.lower() in source, f"{name} is a setting that nothing reads"
+
+
+def test_the_agents_have_the_same_model():
+    """Each folder is complete, so each has a copy."""
+    copies = {path.read_text(encoding="utf-8") for path in (SAMPLES / "agents").glob("*/models.py")}
+    assert len(copies) == 1

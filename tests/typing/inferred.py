@@ -6,6 +6,8 @@ from collections.abc import Generator
 from datetime import timedelta
 from typing import Any, assert_type
 
+from agent_framework import AgentResponse
+
 import perdure_functions as df
 
 app = df.DFApp()
@@ -97,3 +99,15 @@ async def client(client: df.DurableOrchestrationClient) -> None:
 
 def sync(client: df.SyncDurableFunctionsClient) -> None:
     assert_type(client.start_new("place"), str)
+
+
+agents = df.agents.AgentFunctionApp()
+
+
+@agents.orchestration_trigger(context_name="context")
+async def ask_agents(context: df.OrchestrationContext) -> str:
+    writer = agents.get_agent(context, "writer")
+    assert_type(writer, df.agents.DurableAIAgent)
+    reply = await writer.run("Hello.")
+    assert_type(reply, AgentResponse[Any])
+    return reply.text
