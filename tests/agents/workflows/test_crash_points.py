@@ -1,5 +1,5 @@
-"""A workflow whose worker dies at the n-th storage call, for every n, or loses the call's answer: what has been answered
-and stored is never asked for again.
+"""A workflow whose worker dies at the n-th storage call, for every n, or loses the call's answer: what has been
+answered and stored is never asked for again.
 """
 
 from __future__ import annotations
