@@ -54,6 +54,31 @@ async def test_an_answer_is_read_as_a_model(quick):
     assert model.options[1]["response_format"] == {"type": "json_object"}
 
 
+async def test_options_may_say_what_the_arguments_say(quick):
+    """The Agent Framework's own host has them there."""
+    model = quick.scripted(lambda *_: '{"name": "Ulm", "people": 126000}')
+
+    @quick.hub.orchestrator
+    async def flow(context):
+        options = {"response_format": City, "enable_tool_calls": False, "wait_for_response": True, "temperature": 0.5}
+        reply = await DurableAIAgent(context, "w").run("A city?", options=options)
+        assert len(options) == 4
+        return reply.value.name
+
+    @quick.hub.orchestrator
+    async def impatient(context):
+        await DurableAIAgent(context, "w").run("A city?", options={"wait_for_response": False})
+
+    await quick.hub.add_worker()
+    assert await quick.hub.output(await quick.hub.start("flow")) == "Ulm"
+    asked = model.options[0]
+    assert (asked["temperature"], asked["tool_choice"]) == (0.5, "none")
+    assert asked["response_format"]["json_schema"]["name"] == "City"
+    assert "wait_for_response" not in asked
+    failed = await quick.hub.ended(await quick.hub.start("impatient"))
+    assert "don't wait for the task" in failed.output
+
+
 async def test_an_answer_that_is_no_such_model_fails(quick):
     quick.scripted(lambda *_: '{"name": "Ulm"}')
 

@@ -1,12 +1,13 @@
 """People in an agent's loop: approvals and questions, time-outs and escalation."""
 
 import asyncio
+import contextlib
 from datetime import timedelta
 
 import pytest
 from agent_framework import tool
 
-from perdure.agents import AgentError, HumanPolicy, ask_human_tool
+from perdure.agents import AgentError, HumanPolicy, ask_human_tool, orchestration_tool
 from perdure.agents.sessions import AlreadyAnswered, UnknownTurn
 from tests.agents.models import calls
 
@@ -107,7 +108,7 @@ async def test_a_question_is_answered(quick):
     await quick.sessions().answer("s", correlation, request["requestId"], {"answer": "red"})
     await quick.hub.ended(quick.turn(correlation))
     assert (await quick.result(correlation))["response"] == "it is red"
-    assert await quick.hub.storage.queue_length(quick.hub.engine.queues.control[0]) == 0
+    await quick.hub.quiet()
 
 
 async def test_calls_that_need_nobody_do_not_wait_for_those_that_do(quick, wipe):
@@ -171,6 +172,29 @@ async def test_a_request_is_escalated(quick, wipe, wiped):
     assert wiped == ["disk"]
 
 
+@pytest.mark.parametrize(
+    "changed", [HumanPolicy(), HumanPolicy(timeout=LATE), HumanPolicy(timeout=LATE, ask=["deputy", "boss", "owner"])]
+)
+async def test_what_is_asked_keeps_its_policy_when_another_is_deployed(quick, wipe, wiped, changed):
+    policy = HumanPolicy(timeout=timedelta(seconds=1), ask=["clerk", "boss"])
+    quick.scripted(wiping, mode="steps", tools=[wipe], human=policy)
+    first = await quick.hub.add_worker()
+    correlation = await quick.start("Wipe it.")
+    async with asyncio.timeout(20):
+        while (request := (await pending(quick))[0])["asks"] != "boss":
+            await asyncio.sleep(0.01)
+    await first.stop()
+    quick.hub.workers.clear()
+    quick.definitions["w"].human = changed
+    await quick.hub.add_worker()
+    answer = {"approved": True}
+    with contextlib.suppress(AlreadyAnswered):
+        await quick.sessions().answer("s", correlation, request["requestId"], answer)
+    async with asyncio.timeout(20):
+        await quick.hub.ended(quick.turn(correlation))
+    assert (await quick.result(correlation))["status"] == "success"
+
+
 async def test_answers_that_are_none(quick, wipe):
     quick.scripted(wiping, mode="steps", tools=[wipe], human=HumanPolicy(timeout=LATE))
     await quick.hub.add_worker()
@@ -188,6 +212,12 @@ async def test_answers_that_are_none(quick, wipe):
     await quick.hub.ended(quick.turn(correlation))
     with pytest.raises(AlreadyAnswered):
         await sessions.answer("s", correlation, asked, {"approved": True})
+
+
+@pytest.mark.parametrize("special", [ask_human_tool(), orchestration_tool("order", description="", parameters={})])
+def test_what_only_steps_can_do_is_refused_elsewhere(quick, special):
+    with pytest.raises(AgentError, match=f"tool '{special.name}' works in mode 'steps' only"):
+        quick.scripted(asking, mode="turn", tools=[special])
 
 
 @pytest.mark.parametrize(

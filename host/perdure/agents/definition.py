@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
-from agent_framework import AgentSession, Content, RawAgent
+from agent_framework import AgentSession, Content, FunctionTool, RawAgent
 
 from perdure.agents.callbacks import AgentCallbackContext, AgentResponseCallbackProtocol, Telling
 from perdure.agents.errors import AgentError
@@ -19,6 +19,7 @@ from perdure.agents.requests import RunRequest
 from perdure.agents.session_entity import Compaction, SessionEntity
 from perdure.agents.session_state import SessionState
 from perdure.agents.sessions import STREAM, AgentSessions
+from perdure.agents.special_tools import is_special
 from perdure.agents.turn import Turn
 from perdure.client.client import Client
 from perdure.core.context import OrchestrationContext
@@ -158,6 +159,7 @@ class DurableAgentDefinition:
             "usage": dict(reply.response.usage_details) if reply.response.usage_details else None,
             "session": reply.session,
             "calls": reply.calls,
+            "human": self.human.to_json(),
         }
 
     async def run_tool(self, work: dict[str, Any]) -> dict[str, Any]:
@@ -182,6 +184,7 @@ class DurableAgentDefinition:
 
 def _checked_mode(agent: Any, mode: str, name: str) -> Mode:
     if mode == "turn":
+        _refuse_special_tools(agent, name)
         return "turn"
     if mode != "steps":
         raise AgentError(f"agent '{name}': its mode is 'turn' or 'steps', not {mode!r}")
@@ -196,6 +199,14 @@ def _checked_mode(agent: Any, mode: str, name: str) -> Mode:
             f"use mode 'turn'"
         )
     return "steps"
+
+
+def _refuse_special_tools(agent: Any, name: str) -> None:
+    """The framework leaves them to the caller: the turn would end with nothing said."""
+    tools = agent.default_options.get("tools") if isinstance(agent, RawAgent) else None
+    for tool in tools or ():
+        if isinstance(tool, FunctionTool) and is_special(tool):
+            raise AgentError(f"agent '{name}': tool '{tool.name}' works in mode 'steps' only, and its mode is 'turn'")
 
 
 def _options(work: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -36,6 +36,18 @@ class HumanPolicy:
             raise AgentError("a HumanPolicy that escalates needs a timeout")
         if self.on_timeout not in ("reject", "fail"):
             raise AgentError(f"on_timeout is 'reject' or 'fail', not {self.on_timeout!r}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return its JSON form."""
+        seconds = None if self.timeout is None else self.timeout.total_seconds()
+        return {"timeout": seconds, "ask": list(self.ask), "onTimeout": self.on_timeout}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> HumanPolicy:
+        """Return the policy that `to_json` wrote."""
+        seconds = stored["timeout"]
+        timeout = None if seconds is None else timedelta(seconds=seconds)
+        return cls(timeout=timeout, ask=stored["ask"], on_timeout=stored["onTimeout"])
 
 
 def event_name(request_id: str) -> str:

@@ -97,13 +97,21 @@ class DurableAIAgent:
             session: the session, or its key; by default a new one of this call's own.
             response_format: a pydantic model whose object the response's `value` is to be, or a JSON schema.
             enable_tool_calls: whether the agent may use its tools.
-            options: options for the model; they must have a JSON form.
+            options: options for the model; they must have a JSON form. `response_format` and `enable_tool_calls` may
+                stand here, too, as the Agent Framework's own host has it.
             retry_policy: how to try again a turn that failed; the agent's own policies apply within a turn.
 
         Raises:
-            AgentError: the session is another agent's.
+            AgentError: the session is another agent's, or the options say not to wait.
             TaskFailedError: (from the task) the turn failed.
         """
+        asked = dict(options or {})
+        if asked.pop("wait_for_response", True) is False:
+            raise AgentError(
+                f"agent '{self.name}' begins when `run` is called: to go on at once, don't wait for the task"
+            )
+        response_format = asked.pop("response_format", response_format)
+        enable_tool_calls = asked.pop("enable_tool_calls", enable_tool_calls)
         key = self._key_of(session)
         correlation = self._context.new_uuid()
         model = response_format if isinstance(response_format, type) else None
@@ -113,7 +121,7 @@ class DurableAIAgent:
             if isinstance(response_format, type)
             else response_format,
             enable_tool_calls=enable_tool_calls,
-            options=options or {},
+            options=asked,
             **_said(messages),
         )
         return self._context.call_sub_orchestrator(

@@ -74,6 +74,11 @@ def asks_human(tool: FunctionTool) -> bool:
     return bool(_ours(tool).get("human"))
 
 
+def is_special(tool: FunctionTool) -> bool:
+    """Whether a tool is one of these."""
+    return bool(_ours(tool))
+
+
 def _ours(tool: FunctionTool) -> Mapping[str, Any]:
     properties = tool.additional_properties or {}
     found = properties.get(_KEY)

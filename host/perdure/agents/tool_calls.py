@@ -7,7 +7,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from perdure.agents.errors import AgentTurnError
-from perdure.agents.human import event_name, pending
+from perdure.agents.human import HumanPolicy, event_name, pending
 from perdure.core.context import OrchestrationContext
 from perdure.core.failure import TaskFailedError
 from perdure.core.tasks import Task, TimerTask
@@ -42,6 +42,8 @@ class ToolCalls:
         context: the turn's orchestration.
         session: key of the session.
         kept: JSON form of the framework's session.
+        human: how people are waited for. It is the policy under which the model was asked: a turn that waits goes on
+            under it when an app with another policy is deployed.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class ToolCalls:
         context: OrchestrationContext,
         session: str,
         kept: dict[str, Any] | None,
+        human: HumanPolicy,
     ) -> None:
         self._definition = definition
         self._context = context
         self._session = session
         self._kept = kept
+        self._human = human
         self._running: dict[Task[Any], int] = {}
         self._waiting: dict[int, _Waiting] = {}
         self._results: dict[int, Result] = {}
@@ -116,7 +120,7 @@ class ToolCalls:
         return request
 
     def _ask(self, request: _Waiting) -> None:
-        now, policy = self._context.current_utc_datetime, self._definition.human
+        now, policy = self._context.current_utc_datetime, self._human
         request.shown = pending(request.plan, request.request_id, now, policy, request.escalated)
         if policy.timeout is not None:
             request.timer = self._context.create_timer(now + policy.timeout)
@@ -125,7 +129,7 @@ class ToolCalls:
         """An answer has come, or time has run out."""
         request = self._waiting[number]
         if done is request.timer:
-            if request.escalated + 1 < len(self._definition.human.ask):
+            if request.escalated + 1 < len(self._human.ask):
                 request.escalated += 1
                 self._ask(request)
             else:
@@ -149,7 +153,7 @@ class ToolCalls:
 
     def _unanswered(self, plan: Plan) -> Result:
         what = "the question" if plan["kind"] == "human" else f"the call of tool '{plan['name']}'"
-        if self._definition.human.on_timeout == "fail":
+        if self._human.on_timeout == "fail":
             raise AgentTurnError(f"nobody answered {what} in time")
         return _function_result(plan, f"Nobody answered {what} in time: consider it refused.")
 

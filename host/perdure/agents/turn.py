@@ -11,6 +11,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from perdure.agents.errors import AgentTurnError
+from perdure.agents.human import HumanPolicy
 from perdure.agents.naming import session_entity_id
 from perdure.agents.requests import RunRequest
 from perdure.agents.tool_calls import ToolCalls
@@ -89,7 +90,8 @@ class Turn:
             calls = reply["calls"]
             if not calls or last or any(plan["kind"] == "caller" for plan in calls):
                 break
-            tools = ToolCalls(self._definition, self._context, self._session, self._kept)
+            human = HumanPolicy.from_json(reply["human"])
+            tools = ToolCalls(self._definition, self._context, self._session, self._kept, human)
             results = yield from tools.run(step, calls)
             failed_rounds = failed_rounds + 1 if all(result.get("exception") for result in results) else 0
             self._new.append({"role": "tool", "contents": results})
