@@ -13,18 +13,14 @@ from pydantic import ValidationError
 from perdure.agents.errors import AgentError
 from perdure.agents.naming import checked_session_key
 from perdure.agents.requests import RunRequest
+from perdure_functions.agents.answering import media_type, object_body, text_body, truth
+from perdure_functions.http_api.reading import BadRequest
 
 SESSION_HEADER = "x-ms-session-id"
 WAIT_HEADER = "x-ms-wait-for-response"
 CORRELATION_HEADER = "x-ms-correlation-id"
 
 _SESSION_NAMES = ("session_id", "thread_id")
-_YES = {"true", "1", "yes", "y", "on"}
-_NO = {"false", "0", "no", "n", "off"}
-
-
-class BadAgentRequest(AgentError):
-    """The request makes no sense; the caller is told why, with 400."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +39,16 @@ def read_request(request: func.HttpRequest) -> AgentRequest:
     """Return what a request asks for.
 
     Raises:
-        BadAgentRequest: it makes no sense.
+        BadRequest: it makes no sense.
     """
-    is_json = _media_type(request.headers.get("Content-Type")).endswith(("/json", "+json"))
-    body = _json_body(request) if is_json else {"message": _text_body(request)}
+    is_json = media_type(request.headers.get("Content-Type")).endswith(("/json", "+json"))
+    body = object_body(request) if is_json else {"message": text_body(request).strip()}
     return AgentRequest(
         session=_session(request, body),
         request=_turn(request, body),
         wait=_waits(request, body),
         as_text=not is_json and not _accepts_json(request),
     )
-
-
-def object_of(request: func.HttpRequest) -> dict[str, Any]:
-    """Return the JSON object of the body. Raises BadAgentRequest."""
-    return _json_body(request)
-
-
-def truth(value: Any) -> bool | None:
-    """Return what a text or a JSON value says about yes and no; None if it says neither."""
-    if isinstance(value, bool):
-        return value
-    said = str(value).strip().lower() if value is not None else ""
-    return True if said in _YES else False if said in _NO else None
 
 
 def _turn(request: func.HttpRequest, body: dict[str, Any]) -> RunRequest:
@@ -89,11 +72,9 @@ def _turn(request: func.HttpRequest, body: dict[str, Any]) -> RunRequest:
     except ValidationError as error:
         problem = error.errors()[0]
         field = ".".join(map(str, problem["loc"]))
-        raise BadAgentRequest(
-            f"{f'{field}: ' if field else ''}{problem['msg'].removeprefix('Value error, ')}"
-        ) from error
+        raise BadRequest(f"{f'{field}: ' if field else ''}{problem['msg'].removeprefix('Value error, ')}") from error
     except AgentError as error:
-        raise BadAgentRequest(str(error)) from error
+        raise BadRequest(str(error)) from error
 
 
 def _session(request: func.HttpRequest, body: dict[str, Any]) -> str:
@@ -105,11 +86,11 @@ def _session(request: func.HttpRequest, body: dict[str, Any]) -> str:
                 found[f"{name} in the {where}"] = str(value)
     if len(set(found.values())) > 1:
         shown = ", ".join(f"{where}: {value!r}" for where, value in found.items())
-        raise BadAgentRequest(f"the request names several sessions ({shown}): name one")
+        raise BadRequest(f"the request names several sessions ({shown}): name one")
     try:
         return checked_session_key(next(iter(found.values()), uuid4().hex))
     except AgentError as error:
-        raise BadAgentRequest(str(error)) from error
+        raise BadRequest(str(error)) from error
 
 
 def _waits(request: func.HttpRequest, body: dict[str, Any]) -> bool:
@@ -118,31 +99,6 @@ def _waits(request: func.HttpRequest, body: dict[str, Any]) -> bool:
     return next((wait for wait in map(truth, said) if wait is not None), True)
 
 
-def _json_body(request: func.HttpRequest) -> dict[str, Any]:
-    try:
-        body = json.loads(request.get_body() or b"", parse_constant=_no_such_number)
-    except (ValueError, RecursionError) as error:
-        raise BadAgentRequest(f"the body is no JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise BadAgentRequest("the body is to be a JSON object")
-    return body
-
-
-def _text_body(request: func.HttpRequest) -> str:
-    try:
-        return request.get_body().decode().strip()
-    except UnicodeDecodeError as error:
-        raise BadAgentRequest(f"the body is no UTF-8 text: {error}") from error
-
-
-def _no_such_number(name: str) -> None:
-    raise ValueError(f"JSON has no number {name}")
-
-
 def _accepts_json(request: func.HttpRequest) -> bool:
     accepted = (request.headers.get("Accept") or "").split(",")
-    return any(_media_type(each) == "application/json" for each in accepted)
-
-
-def _media_type(header: str | None) -> str:
-    return (header or "").partition(";")[0].strip().lower()
+    return any(media_type(each) == "application/json" for each in accepted)

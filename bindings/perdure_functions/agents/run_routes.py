@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -12,16 +12,14 @@ import azure.functions as func
 from perdure.agents.definition import DurableAgentDefinition
 from perdure.agents.errors import AgentError, UnreadableSession
 from perdure.agents.sessions import STREAM, AlreadyAnswered, UnknownSession, UnknownTurn
-from perdure_functions.agents.host_functions import add_function, function_name
-from perdure_functions.agents.run_requests import SESSION_HEADER, object_of, read_request
+from perdure_functions.agents.answering import add_route, in_route, object_body
+from perdure_functions.agents.host_functions import function_name
+from perdure_functions.agents.run_requests import SESSION_HEADER, read_request
 from perdure_functions.app import DFApp
 from perdure_functions.client import DurableOrchestrationClient, json_response
-from perdure_functions.http_api.error_codes import CODES, code_of
 from perdure_functions.http_api.models import StreamQuery
 from perdure_functions.http_api.reading import read_query
 from perdure_functions.stream_answers import LAST_EVENT_ID, answer_stream, header
-
-Handler = Callable[[func.HttpRequest, DurableOrchestrationClient], Awaitable[func.HttpResponse]]
 
 _CODES: dict[type[Exception], int] = {
     UnknownTurn: 404,
@@ -29,7 +27,6 @@ _CODES: dict[type[Exception], int] = {
     AlreadyAnswered: 409,
     UnreadableSession: 500,
     AgentError: 400,
-    **CODES,
 }
 _STATUS_CODES = {"success": 200, "running": 202, "waiting": 202, "failed": 500, "canceled": 409}
 
@@ -60,7 +57,7 @@ def add_agent_routes(app: DFApp, definition: DurableAgentDefinition, waiting: Wa
         ("forget", "DELETE", session, routes.forget),
         ("stream", "GET", f"{base}/stream/{{sessionId}}", routes.stream),
     ):
-        _add(app, function_name(definition.name, purpose), method, route, handler)
+        add_route(app, function_name(definition.name, purpose), method, route, handler=handler, codes=_CODES)
 
 
 def add_request_routes(app: DFApp, definitions: Callable[[], Sequence[DurableAgentDefinition]]) -> None:
@@ -81,7 +78,7 @@ def add_request_routes(app: DFApp, definitions: Callable[[], Sequence[DurableAge
         ]
         return json_response(200, {"requests": found})
 
-    _add(app, "agent-requests", "GET", "agents/requests", requests)
+    add_route(app, "agent-requests", "GET", "agents/requests", handler=requests, codes=_CODES)
 
 
 class _AgentRoutes:
@@ -100,18 +97,16 @@ class _AgentRoutes:
         return _shown(self._definition.name, result, as_text=asked.as_text)
 
     async def result(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
-        session, correlation = (request.route_params[name] for name in ("sessionId", "correlationId"))
+        session, correlation = (in_route(request, name) for name in ("sessionId", "correlationId"))
         return _shown(self._definition.name, await self._definition.sessions(client).result(session, correlation))
 
     async def answer(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
-        session, correlation, asked = (
-            request.route_params[name] for name in ("sessionId", "correlationId", "requestId")
-        )
-        await self._definition.sessions(client).answer(session, correlation, asked, object_of(request))
+        session, correlation, asked = (in_route(request, name) for name in ("sessionId", "correlationId", "requestId"))
+        await self._definition.sessions(client).answer(session, correlation, asked, object_body(request))
         return json_response(202, {"status": "accepted", "session_id": session, "correlation_id": correlation})
 
     async def transcript(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
-        session = request.route_params["sessionId"]
+        session = in_route(request, "sessionId")
         state = await self._definition.sessions(client).transcript(session)
         content = {
             "agent": self._definition.name,
@@ -124,27 +119,17 @@ class _AgentRoutes:
         return json_response(200, content)
 
     async def stream(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
-        session, query = request.route_params["sessionId"], read_query(request, StreamQuery)
+        session, query = in_route(request, "sessionId"), read_query(request, StreamQuery)
         cursor = header(request.headers, LAST_EVENT_ID) or query.cursor or None
         turn = await self._definition.sessions(client).turn_of(session, request.params.get("correlation_id"), cursor)
         return await answer_stream(request, client, turn, STREAM, cursor=query.cursor, wait=query.wait)
 
     async def forget(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
-        session = request.route_params["sessionId"]
+        session = in_route(request, "sessionId")
         gone = await self._definition.sessions(client).forget(session)
         if gone:
             return func.HttpResponse(status_code=204)
         return json_response(202, {"status": "deleting", "session_id": session})
-
-
-def _add(app: DFApp, name: str, method: str, route: str, handler: Handler) -> None:
-    async def function(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
-        try:
-            return await handler(req, client)
-        except tuple(_CODES) as error:
-            return json_response(code_of(error, _CODES), {"error": str(error)})
-
-    add_function(app, name, app.route(route=route, methods=[method]), function)
 
 
 def _shown(agent: str, result: dict[str, Any], *, as_text: bool = False) -> func.HttpResponse:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -19,25 +17,26 @@ from perdure.agents.workflows.runs import (
     pending_of,
 )
 from perdure.client import DurableOrchestrationStatus
-from perdure.errors import DataError, InstanceEndedError, InstanceExistsError, InstanceNotFoundError
-from perdure.storage.protocol import StorageUnavailable
-from perdure_functions.agents.host_functions import add_function
-from perdure_functions.agents.run_requests import WAIT_HEADER, truth
+from perdure.errors import InstanceEndedError
+from perdure_functions.agents.answering import add_route, in_route, media_type, text_body, truth
+from perdure_functions.agents.run_requests import WAIT_HEADER
 from perdure_functions.app import DFApp
 from perdure_functions.client import DurableOrchestrationClient, json_response
+from perdure_functions.http_api.models import StreamQuery
+from perdure_functions.http_api.reading import BadRequest, read_body, read_query
 from perdure_functions.links import origin
 from perdure_functions.stream_answers import answer_stream
 
-Handler = Callable[[func.HttpRequest, DurableOrchestrationClient], Awaitable[func.HttpResponse]]
-
+_CODES: dict[type[Exception], int] = {
+    UnknownRequestError: 404,
+    AnsweredRequestError: 409,
+    InstanceEndedError: 409,
+    WorkflowInputError: 400,
+    WorkflowResponseError: 400,
+}
 _DEFAULT_WAIT, _LONGEST_WAIT = 10, 200
 """Seconds that a request waits for a run's end; the HTTP gateways before a Function app give up after 230."""
-_EVENT_WAIT, _LONGEST_EVENT_WAIT = 15.0, 60.0
 _RUN_ID_LIMIT = 100
-
-
-class _BadRequest(Exception):
-    """The request makes no sense; the caller is told why, with 400."""
 
 
 def add_workflow_routes(app: DFApp, definition: WorkflowDefinition) -> None:
@@ -57,23 +56,7 @@ def add_workflow_routes(app: DFApp, definition: WorkflowDefinition) -> None:
         ("events", "GET", f"{base}/events/{{instanceId}}", routes.events),
     ):
         name = f"{definition.orchestration}-{purpose}"
-        add_function(app, name, app.route(route=route, methods=[method]), _answering(handler))
-
-
-def _answering(handler: Handler) -> Handler:
-    async def function(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
-        try:
-            return await handler(req, client)
-        except (InstanceNotFoundError, UnknownRequestError) as error:
-            return _complaint(404, error)
-        except (AnsweredRequestError, InstanceEndedError, InstanceExistsError) as error:
-            return _complaint(409, error)
-        except (_BadRequest, WorkflowInputError, WorkflowResponseError, DataError, ValueError) as error:
-            return _complaint(400, error)
-        except StorageUnavailable as error:
-            return _complaint(503, error)
-
-    return function
+        add_route(app, name, method, route, handler=handler, codes=_CODES)
 
 
 class _WorkflowRoutes:
@@ -93,7 +76,7 @@ class _WorkflowRoutes:
         return self._accepted(request, instance_id)
 
     async def status(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
-        instance_id = request.route_params["instanceId"]
+        instance_id = in_route(request, "instanceId")
         status = await WorkflowRuns(self._definition, client).status(instance_id)
         written = status.to_json()
         shown: dict[str, Any] = {
@@ -110,25 +93,24 @@ class _WorkflowRoutes:
         return json_response(200, shown)
 
     async def respond(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
-        instance_id, request_id = (request.route_params[name] for name in ("instanceId", "requestId"))
-        answer = _json(request.get_body())
+        instance_id, request_id = (in_route(request, name) for name in ("instanceId", "requestId"))
+        answer = read_body(request)
         await WorkflowRuns(self._definition, client).respond(instance_id, request_id, answer)
         told = {"message": "Response delivered successfully", "instanceId": instance_id, "requestId": request_id}
         return json_response(200, told)
 
     async def cancel(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
-        instance_id = request.route_params["instanceId"]
+        instance_id = in_route(request, "instanceId")
         reason = request.params.get("reason") or "cancelled"
         await WorkflowRuns(self._definition, client).cancel(instance_id, reason)
         return json_response(202, {"message": "Cancellation requested", "instanceId": instance_id})
 
     async def events(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
         """Answer with the events that there are, or wait for the next one; an EventSource comes again by itself."""
-        instance_id = request.route_params["instanceId"]
+        instance_id = in_route(request, "instanceId")
         await WorkflowRuns(self._definition, client).status(instance_id)
-        return await answer_stream(
-            request, client, instance_id, STREAM, cursor=request.params.get("cursor"), wait=_event_wait(request)
-        )
+        query = read_query(request, StreamQuery)
+        return await answer_stream(request, client, instance_id, STREAM, cursor=query.cursor, wait=query.wait)
 
     def _accepted(self, request: func.HttpRequest, instance_id: str) -> func.HttpResponse:
         status_url = self._url(request, "status", instance_id)
@@ -158,38 +140,19 @@ def _result(status: DurableOrchestrationStatus) -> dict[str, Any]:
     return shown
 
 
-def _complaint(code: int, error: Exception) -> func.HttpResponse:
-    return json_response(code, {"error": str(error)})
-
-
 def _body(request: func.HttpRequest) -> Any:
     """Return the input: JSON, or plain text."""
-    body = request.get_body()
-    if not body:
-        raise _BadRequest("the body is empty: it is the workflow's input, JSON or plain text")
-    content_type = (request.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+    if not request.get_body():
+        raise BadRequest("the body is empty: it is the workflow's input, JSON or plain text")
+    content_type = media_type(request.headers.get("Content-Type"))
     if content_type.startswith("text/"):
-        return _text(body)
+        return text_body(request)
     try:
-        return json.loads(body)
-    except ValueError:
+        return read_body(request)
+    except BadRequest:
         if content_type.endswith("json"):
-            raise _BadRequest("the body is no JSON") from None
-        return _text(body)
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode()
-    except UnicodeDecodeError as error:
-        raise _BadRequest(f"the body is no UTF-8 text: {error}") from error
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError as error:
-        raise _BadRequest(f"the body is no JSON: {error}") from error
+            raise
+        return text_body(request)
 
 
 def _wait(request: func.HttpRequest) -> bool:
@@ -199,7 +162,7 @@ def _wait(request: func.HttpRequest) -> bool:
     given = request.params.get("waitForResponse")
     said = truth(given)
     if given is not None and said is None:
-        raise _BadRequest(f"waitForResponse is true or false, not '{given}'")
+        raise BadRequest(f"waitForResponse is true or false, not '{given}'")
     return bool(said)
 
 
@@ -208,19 +171,8 @@ def _seconds(request: func.HttpRequest) -> int:
     if given is None:
         return _DEFAULT_WAIT
     if not given.isascii() or not given.isdigit() or not 1 <= int(given[:4]) <= _LONGEST_WAIT or len(given) > 3:  # noqa: PLR2004 - digits of the longest wait
-        raise _BadRequest(f"timeoutSeconds is a whole number from 1 to {_LONGEST_WAIT}, not '{given}'")
+        raise BadRequest(f"timeoutSeconds is a whole number from 1 to {_LONGEST_WAIT}, not '{given}'")
     return int(given)
-
-
-def _event_wait(request: func.HttpRequest) -> float:
-    given = request.params.get("wait")
-    try:
-        seconds = _EVENT_WAIT if given is None else float(given)
-    except ValueError:
-        seconds = -1
-    if not 0 <= seconds <= _LONGEST_EVENT_WAIT:
-        raise _BadRequest(f"wait is a number of seconds from 0 to {_LONGEST_EVENT_WAIT:g}, not '{given}'")
-    return seconds
 
 
 def _run_id(request: func.HttpRequest) -> str | None:
@@ -228,7 +180,7 @@ def _run_id(request: func.HttpRequest) -> str | None:
     if given is None:
         return None
     if not 1 <= len(given) <= _RUN_ID_LIMIT or given[0] == "@" or not given.isprintable() or set(given) & set("/\\#?"):
-        raise _BadRequest(
+        raise BadRequest(
             f"runId has 1 to {_RUN_ID_LIMIT} printable characters without '/', '\\', '#' and '?', and does not begin "
             f"with '@'"
         )
