@@ -21,7 +21,6 @@ from perdure.testing import Simulation
 
 LARGE = 40_000
 _UNSEEN = 5.0
-"""Seconds for which an outcome may go unseen by a worker that has just looked at the row."""
 Orchestrator = Generator[Any, Any, Any]
 
 
@@ -294,9 +293,11 @@ class Ledger:
 
     Args:
         sent_twice: texts of messages that are in a queue once more: whoever receives such a one can't know.
+        unseen: seconds for which an outcome may go unseen by a worker that has just looked at the row.
     """
 
-    def __init__(self, sent_twice: Sequence[str] = ()) -> None:
+    def __init__(self, sent_twice: Sequence[str] = (), unseen: float = _UNSEEN) -> None:
+        self._unseen = unseen
         self.sent_twice = sent_twice
         self.begun: Counter[tuple[str, str]] = Counter()
         self.unexplained: list[str] = []
@@ -309,7 +310,7 @@ class Ledger:
         entry = (call.idempotency_key, call.name)
         self.begun[entry] += 1
         done = self.done.get((call.execution, call.no))
-        late = done is not None and asyncio.get_running_loop().time() > done + _UNSEEN
+        late = done is not None and asyncio.get_running_loop().time() > done + self._unseen
         if late and not self._was_sent_twice(call.execution, call.no):
             self.unexplained.append(f"{call.name} of {call.idempotency_key} began again though history has its outcome")
         if entry not in self.scheduled:

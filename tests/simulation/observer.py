@@ -69,16 +69,16 @@ class Observer:
         execution = execution_of(row.instance.execution_id, turn.generation)
         rewound = any(isinstance(event, ExecutionRewound) for event in turn.events)
         if rewound:
-            self._ended.discard(instance_id)
+            self._ended.discard(row.instance.execution_id)
             self._ledger.done = {key: at for key, at in self._ledger.done.items() if key[0] != execution}
-        if instance_id in self._ended and turn.events:
+        if row.instance.execution_id in self._ended and turn.events:
             self.wrong.append(f"{instance_id}: a turn after the end")
         for action in turn.actions:
             if isinstance(action, TaskScheduled):
                 step = action.no if action.first is None else action.first
                 self._ledger.scheduled.add((f"{instance_id}/{execution}/{step}", action.name))
             if isinstance(action, OrchestrationCompleted):
-                self._ended.add(instance_id)
+                self._ended.add(row.instance.execution_id)
         for event in turn.events if not rewound else []:  # what stays is recorded anew
             if isinstance(event, _OUTCOMES):
                 if (execution, event.no) in self._outcomes:

@@ -7,7 +7,8 @@ import asyncio
 from perdure.core.actions import SubOrchestrationScheduled
 from perdure.core.entity_id import is_entity_id
 from perdure.core.status import ENDED
-from perdure.engine.deleting import finish_deletion
+from perdure.engine.clock import Clock
+from perdure.engine.deleting import delete_remains, finish_deletion
 from perdure.engine.dispatch import Dispatch
 from perdure.engine.journal import Journal
 from perdure.engine.settings import EngineSettings
@@ -24,12 +25,14 @@ _AT_ONCE = 16
 class Purging:
     """Purges instances of one hub."""
 
-    def __init__(self, storage: Storage, dispatch: Dispatch) -> None:
+    def __init__(self, storage: Storage, dispatch: Dispatch, clock: Clock) -> None:
         self._storage = storage
         self._dispatch = dispatch
+        self._clock = clock
 
     async def one(self, instance_id: str, *, recursive: bool = False) -> int:
-        """Delete an instance; return how many were deleted: 0 if there is none. Raises InstanceNotEndedError.
+        """Delete an instance; return how many were deleted: 0 if there is none, and what may be left of one that there
+        was is deleted. Raises InstanceNotEndedError.
 
         Children go first: if the process dies in between, the parent still names those that are left.
 
@@ -60,6 +63,7 @@ class Purging:
         while True:
             row = await self._storage.read(instance_id)
             if row is None:
+                await delete_remains(self._storage, instance_id, self._clock.now())
                 return 0
             if row.instance.deleting:  # somebody began it and did not come to the end
                 await finish_deletion(self._storage, row)

@@ -17,7 +17,7 @@ from perdure.core.status import ENDED, OrchestrationRuntimeStatus
 from perdure.core.times import start_time
 from perdure.core.typed import read_as
 from perdure.core.versions import checked_version
-from perdure.engine.deleting import start_input_id
+from perdure.engine.deleting import dated_start_input_id
 from perdure.engine.starting import InstanceIdTaken
 from perdure.engine.succession import insert_or_replace
 from perdure.storage.limits import check_row
@@ -120,7 +120,8 @@ class Starts(HubClient):
             tags=start.tags,
         )
         check_row(row)  # before its input is stored: what no provider takes leaves nothing behind
-        row.instance.input = await self._payloads.offload(instance_id, start.text, start_input_id(execution_id))
+        payload_id = dated_start_input_id(execution_id, self._clock.now())
+        row.instance.input = await self._payloads.offload(instance_id, start.text, payload_id)
         return row
 
     async def _insert(self, row: Row, reuse: ReuseId) -> None:

@@ -167,4 +167,4 @@ class Tells(HubClient):
 
     @property
     def _purging(self) -> Purging:
-        return Purging(self._storage, self._dispatch)
+        return Purging(self._storage, self._dispatch, self._clock)

@@ -4,10 +4,14 @@ If the process dies after the mark, readers see nothing, and whoever meets the m
 
 The id may be begun anew at any moment, by somebody who finishes the deletion faster. So what is deleted is listed
 first, while the row is known to be the marked one: nothing of a new execution can be on the list, but for the input
-that its starter stores before it inserts the row, and that bears the new execution's name.
+that its starter stores before it inserts the row, and that bears the new execution's name. If the starter dies in
+between, nobody will ever name that input: so a client's bears its time, too, and goes with whatever is deleted later.
 """
 
 from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -16,11 +20,19 @@ from perdure.storage.rows import Row, RowUpdate
 from perdure.streaming.chunk import ANY_STREAM
 
 _START_INPUT = "start-"
+_DATED = re.compile(r"-at-([0-9a-f]{1,11})\Z")
+_STARTED_BY_NOW = timedelta(hours=1)
+"""Far longer than a client takes from storing an input to inserting the row."""
 
 
 def start_input_id(execution_id: str) -> str:
     """Return the id of the payload that holds the input with which an execution is started."""
     return f"{_START_INPUT}{execution_id}"
+
+
+def dated_start_input_id(execution_id: str, now: datetime) -> str:
+    """Return the same for a start that nobody repeats under this execution's name if its starter dies."""
+    return f"{start_input_id(execution_id)}-at-{int(now.timestamp()):x}"
 
 
 class Belongings(msgspec.Struct, frozen=True):
@@ -44,9 +56,27 @@ async def belongings(storage: Storage, row: Row) -> Belongings:
     payloads = [
         payload_id
         for payload_id in await storage.list_payloads(instance.instance_id)
-        if payload_id == mine or not payload_id.startswith(_START_INPUT)
+        if payload_id.startswith(mine) or not _may_be_inserted(payload_id, instance.updated_at)
     ]
     return Belongings(payloads, await storage.list_segments(instance.instance_id))
+
+
+def _may_be_inserted(payload_id: str, now: datetime) -> bool:
+    """Whether it is the input of an execution whose row may yet be inserted."""
+    if not payload_id.startswith(_START_INPUT):
+        return False
+    dated = _DATED.search(payload_id)
+    return dated is None or datetime.fromtimestamp(int(dated[1], 16), UTC) > now - _STARTED_BY_NOW
+
+
+async def delete_remains(storage: Storage, instance_id: str, now: datetime) -> None:
+    """Delete what is left of an orchestration whose row is gone: by a session that was at work on it just then, or by a
+    client that died before it inserted the row. Nothing happens if there is a row.
+    """
+    payloads = [each for each in await storage.list_payloads(instance_id) if not _may_be_inserted(each, now)]
+    things = Belongings(payloads, await storage.list_segments(instance_id))
+    if (payloads or things.segments) and await storage.read_instance(instance_id) is None:
+        await delete_belongings(storage, instance_id, things)
 
 
 async def delete_belongings(storage: Storage, instance_id: str, things: Belongings) -> None:

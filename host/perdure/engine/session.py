@@ -25,6 +25,7 @@ from perdure.core.parked_reason import beside_parked
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.engine.activities import lost
 from perdure.engine.blocking import Blocking, Refusal
+from perdure.engine.deleting import delete_remains
 from perdure.engine.delivery import Inbound
 from perdure.engine.executor import Execution
 from perdure.engine.garbage import garbage_of
@@ -222,7 +223,10 @@ class Session(SessionLoop):
         except Conflict:
             self._execution = None
             await self._reload()
-            if self._journal.row is None or not self._journal.state.turns_of_commit(change.commit):
+            if self._journal.row is None:
+                await delete_remains(self._services.storage, self.instance_id, self._services.clock.now())
+                return None
+            if not self._journal.state.turns_of_commit(change.commit):
                 return None
             self._wrote = True
             return msgspec.structs.replace(change)

@@ -30,6 +30,7 @@ Handler = Callable[[str, str, int], Awaitable[None]]
 
 _RESTART_AFTER = (0.5, 20.0)
 _TRANSPORT_TRIES = 4
+_LONGEST_STALL = 10.0
 
 
 class Fate(Enum):
@@ -62,6 +63,8 @@ class Faults:
     """Seconds by which the clocks of two workers differ at most."""
     slow: float = 0.5
     """The call takes up to 50 ms rather than no time."""
+    stalled: float = 0.0
+    """The call takes up to 10 s: its process is short of processor time, its connection bad."""
     unrenewed: float = 0.2
     """A message is not renewed while its handler lives, and so comes again under it (a message, not a call)."""
     quiet_after: float = 1_500.0
@@ -296,6 +299,8 @@ class Simulation:
         return Fate.FINE
 
     async def _pause(self, life: Life) -> None:
+        if self.faults.stalled and self.random.random() < self.faults.stalled:
+            await asyncio.sleep(self.random.uniform(0, _LONGEST_STALL))
         await asyncio.sleep(self.random.uniform(0, 0.05) if self.random.random() < self.faults.slow else 0)
         if not life.alive:
             raise WorkerKilled
