@@ -1,12 +1,12 @@
 """Agents inside orchestrations."""
 
 import pytest
-from agent_framework import AgentResponse, Message
+from agent_framework import Agent, AgentResponse, Message, WorkflowBuilder, tool
 from pydantic import BaseModel
 
 from perdure.agents import AgentError, AgentSessionId, DurableAIAgent, as_agent
 from perdure.core.failure import TaskFailedError
-from tests.agents.models import says
+from tests.agents.models import ScriptedModel, calls, says
 
 
 class City(BaseModel):
@@ -175,3 +175,28 @@ async def test_plain_functions_and_runnables_are_agents(quick):
     assert (await quick.ask("!", agent="pieces"))["response"] == "ab!"
     with pytest.raises(TypeError, match="agent 'x': an async function or an object with `ainvoke`"):
         as_agent(lambda messages: "x", name="x")
+
+
+async def test_a_workflow_is_an_agent(quick):
+    writer = Agent(ScriptedModel(says("one", "two")), name="writer")
+    critic = Agent(ScriptedModel(lambda messages, _: f"well said: {messages[-1].text}"), name="critic")
+    workflow = WorkflowBuilder(name="team", start_executor=writer).add_edge(writer, critic).build()
+    quick.add(workflow.as_agent(name="team"))
+    assert (await quick.ask("Hi", agent="team"))["response"].endswith("well said: one")
+
+
+async def test_an_agent_of_one_iteration_uses_its_tools(quick):
+    """In a whole turn the framework counts, and calls the model once more at the end."""
+
+    @tool
+    def add(a: int, b: int) -> int:
+        """Add."""
+        return a + b
+
+    def script(messages, options):
+        if options.get("tool_choice") == "none" or messages[-1].role == "tool":
+            return f"got {messages[-1].contents[0].result}"
+        return calls("add", a=1, b=2)
+
+    quick.scripted(script, tools=[add], model={"function_invocation_configuration": {"max_iterations": 1}})
+    assert (await quick.ask("Add."))["response"] == "got 3"

@@ -80,10 +80,11 @@ class Turn:
         return result
 
     def _answered(self) -> Steps:
-        limits = self._definition.limits
+        limits, in_steps = self._definition.limits, self._definition.mode == "steps"
         failed_rounds = 0
         for step in range(limits.iterations):
-            last = step == limits.iterations - 1 or failed_rounds >= limits.errors
+            # a whole turn counts for itself
+            last = in_steps and (step == limits.iterations - 1 or failed_rounds >= limits.errors)
             reply = yield from self._ask_model(step, may_call=self._request.enable_tool_calls and not last)
             if "recorded" in reply:
                 return reply["recorded"] | {"recorded": True}
