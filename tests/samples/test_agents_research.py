@@ -59,6 +59,7 @@ def test_what_was_paid_for_is_not_paid_for_again(tmp_path):
         result = ask(running, "GET", path)[1]
     assert result["response"] == f"What is known of amber: {REPORT}"
     bill = [json.loads(line) for line in (folder / ".perdure" / "bill.jsonl").read_text().splitlines()]
-    assert all(each["charged"] for each in bill)
     expected = [*SERVICES, "model 1", "model 2", "model 3", "model 4"]
-    assert sorted(each["what"] for each in bill) == sorted(expected)
+    assert sorted(each["what"] for each in bill if each["charged"]) == sorted(expected)
+    # what was under way when the host was killed may have been asked for again, with the same key
+    assert len(bill) <= len(expected) + 2
