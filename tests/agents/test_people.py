@@ -239,3 +239,17 @@ async def test_an_event_that_is_no_answer_approves_nothing(quick, wipe, wiped, e
     await quick.hub.ended(quick.turn(correlation))
     assert (await quick.result(correlation))["response"] == "The call was refused by a person."
     assert wiped == []
+
+
+async def test_a_whole_turn_ends_with_what_it_asks_for_and_the_next_one_answers(quick, wipe, wiped):
+    quick.scripted(wiping, tools=[wipe])
+    result = await quick.ask("Wipe it.")
+    [request] = result["user_input_requests"]
+    assert request["function_call"]["arguments"] == {"what": "disk"}
+    assert wiped == []
+    approval = {"type": "function_approval_response", "approved": True}
+    approval |= {"id": request["id"], "function_call": request["function_call"]}
+    following = await quick.ask("", messages=[{"role": "user", "contents": [approval]}])
+    assert following["response"] == "disk wiped"
+    assert "user_input_requests" not in following
+    assert wiped == ["disk"]

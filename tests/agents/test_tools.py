@@ -97,7 +97,8 @@ async def test_wrong_arguments_and_unknown_tools_go_back_to_the_model_at_once(qu
     assert runs == {}
 
 
-async def test_a_loop_of_failing_tools_ends(quick):
+@pytest.mark.parametrize("mode", ["turn", "steps"])
+async def test_a_loop_of_failing_tools_ends(quick, mode):
     @tool
     def bad() -> str:
         """Fail."""
@@ -106,12 +107,13 @@ async def test_a_loop_of_failing_tools_ends(quick):
     def script(messages, options):
         return "I give up." if options.get("tool_choice") == "none" else [calls("bad", f"c{len(messages)}")]
 
-    model = quick.scripted(script, mode="steps", tools=[bad])
+    model = quick.scripted(script, mode=mode, tools=[bad])
     assert (await quick.ask("Go."))["response"] == "I give up."
     assert len(model.asked) == 4
 
 
-async def test_a_loop_that_never_ends_is_ended(quick):
+@pytest.mark.parametrize("mode", ["turn", "steps"])
+async def test_a_loop_that_never_ends_is_ended(quick, mode):
     @tool
     def more() -> str:
         """Ask for more."""
@@ -121,9 +123,9 @@ async def test_a_loop_that_never_ends_is_ended(quick):
         return "Enough." if options.get("tool_choice") == "none" else [calls("more", f"c{len(messages)}")]
 
     settings = {"function_invocation_configuration": {"max_iterations": 5}}
-    model = quick.scripted(script, mode="steps", tools=[more], model=settings)
+    model = quick.scripted(script, mode=mode, tools=[more], model=settings)
     assert (await quick.ask("Go."))["response"] == "Enough."
-    assert len(model.asked) == 5
+    assert len(model.asked) == 6
 
 
 async def test_tools_can_be_switched_off(quick):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -160,6 +161,7 @@ class DurableAgentDefinition:
             "session": reply.session,
             "calls": reply.calls,
             "human": self.human.to_json(),
+            "limits": asdict(self.limits),
         }
 
     async def run_tool(self, work: dict[str, Any]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class LoopLimits:
     """When an agent's loop stops using tools; the framework's `function_invocation_configuration` says."""
 
     iterations: int
-    """Calls of the model in a turn; the last one may use no tool."""
+    """Rounds of tool calls in a turn; after the last one the model is asked once more, and may use no tool."""
     errors: int
     """Rounds of tool calls in a row that fail altogether."""
     detailed_errors: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, overload
 
 from agent_framework import AgentResponse, AgentSession, Message
 from pydantic import BaseModel, BeforeValidator
@@ -19,6 +19,8 @@ from perdure.core.retry import RetryPolicy
 from perdure.core.tasks import Task
 
 _PREFIX = "dafx-"
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,30 @@ class DurableAIAgent:
         """Return a session of the agent; without an id, a new one, the same in every replay."""
         key = self._context.new_uuid() if session_id is None else checked_session_key(session_id)
         return DurableAgentSession(durable_session_id=AgentSessionId(self.name, key))
+
+    @overload
+    def run(
+        self,
+        messages: str | Message | Sequence[str | Message],
+        *,
+        session: AgentSession | str | None = None,
+        response_format: type[M],
+        enable_tool_calls: bool = True,
+        options: dict[str, Any] | None = None,
+        retry_policy: RetryPolicy | None = None,
+    ) -> Task[AgentResponse[M]]: ...
+
+    @overload
+    def run(
+        self,
+        messages: str | Message | Sequence[str | Message],
+        *,
+        session: AgentSession | str | None = None,
+        response_format: dict[str, Any] | None = None,
+        enable_tool_calls: bool = True,
+        options: dict[str, Any] | None = None,
+        retry_policy: RetryPolicy | None = None,
+    ) -> Task[AgentResponse[Any]]: ...
 
     def run(
         self,

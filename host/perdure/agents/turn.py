@@ -11,6 +11,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from perdure.agents.errors import AgentTurnError
+from perdure.agents.framework_agents import LoopLimits
 from perdure.agents.human import HumanPolicy
 from perdure.agents.naming import session_entity_id
 from perdure.agents.requests import RunRequest
@@ -80,23 +81,24 @@ class Turn:
         return result
 
     def _answered(self) -> Steps:
-        limits, in_steps = self._definition.limits, self._definition.mode == "steps"
-        failed_rounds = 0
-        for step in range(limits.iterations):
-            # a whole turn counts for itself
-            last = in_steps and (step == limits.iterations - 1 or failed_rounds >= limits.errors)
+        limits: LoopLimits | None = None
+        step, failed_rounds, last = 0, 0, False
+        while True:
             reply = yield from self._ask_model(step, may_call=self._request.enable_tool_calls and not last)
             if "recorded" in reply:
                 return reply["recorded"] | {"recorded": True}
             calls = reply["calls"]
             if not calls or last or any(plan["kind"] == "caller" for plan in calls):
-                break
+                return self._succeeded()
+            # those under which the turn began hold, whatever is deployed meanwhile
+            limits = limits or LoopLimits(**reply["limits"])
             human = HumanPolicy.from_json(reply["human"])
             tools = ToolCalls(self._definition, self._context, self._session, self._kept, human)
             results = yield from tools.run(step, calls)
             failed_rounds = failed_rounds + 1 if all(result.get("exception") for result in results) else 0
             self._new.append({"role": "tool", "contents": results})
-        return self._succeeded()
+            step += 1
+            last = step >= limits.iterations or failed_rounds >= limits.errors
 
     def _ask_model(self, step: int, *, may_call: bool) -> Steps:
         work = {
@@ -122,12 +124,15 @@ class Turn:
         return reply
 
     def _succeeded(self) -> dict[str, Any]:
-        return self._result("success") | {
+        result = self._result("success") | {
             "response": _text_of(self._new[-1]),
             "messages": self._new,
             "usage": self._usage or None,
             "tool_calls": _tool_calls(self._new),
         }
+        # the framework's own way to ask for approval, which whole turns end with
+        asked = [part for part in self._new[-1]["contents"] if part.get("type") == "function_approval_request"]
+        return result | ({"user_input_requests": asked} if asked else {})
 
     def _failed(self, error: TaskFailedError | AgentTurnError) -> dict[str, Any]:
         cause = error.error_type if isinstance(error, TaskFailedError) else type(error).__name__
