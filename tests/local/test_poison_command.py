@@ -75,6 +75,9 @@ async def test_messages_are_sent_again_and_discarded(folder, worker):
     assert run(folder, "retry", first).stdout == f"{first}  RaiseEvent  one  sent again\n"
     assert await worker.storage.queue_length("shop-control") == 1
     assert run(folder, "discard", "--all", "--instance", "two").stdout.count("discarded") == 2
+    nothing = run(folder, "discard", "--all", "--instance", "two")
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert "There are no poison messages." in nothing.stderr
     done = run(folder, "list")
     assert (done.returncode, done.stdout) == (0, "")
     assert "There are no poison messages." in done.stderr
@@ -87,7 +90,7 @@ async def test_messages_are_sent_again_and_discarded(folder, worker):
         (["show", "0123456789abcdef"], "task hub 'Shop' has no poison message '0123456789abcdef'"),
         (["retry", "../one"], "task hub 'Shop' has no poison message '../one'"),
         (["retry"], "Say which messages"),
-        (["discard", "0123456789abcdef", "--all"], "Say which messages"),
+        (["discard", "0123456789abcdef", "--all"], "exclude each other"),
         (["discard", "--instance", "one"], "Say which messages"),
     ],
 )

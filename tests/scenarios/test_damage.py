@@ -122,6 +122,23 @@ async def test_an_instance_whose_row_is_damaged_waits_until_it_is_mended(hub, cl
     assert (await client.get_status("hurt")).reason is None
 
 
+async def test_an_instance_whose_history_is_gone_does_not_run_from_the_start_again(hub, client):
+    await stepping(hub, "hurt")
+    await forget_sessions(hub)
+    row = await hub.storage.read("hurt")
+    good = await hub.storage.read("hurt")
+    row.tail = []
+    await hub.storage.replace(row)
+    await hub.raise_event("hurt", "go", 7)
+    (message,) = await parked(client)
+    assert "its history is gone" in message.reason
+    assert (await hub.storage.read("hurt")).tail == []
+
+    await mend(hub, good)
+    await client.retry_poison_message(message.id)
+    assert await hub.output("hurt") == 7
+
+
 async def test_an_instance_that_cannot_be_mended_can_be_terminated_and_purged(hub, client):
     parent_id = await hub.start("parent", instance_id="root")
     await hub.reaches("root", lambda instance: instance.status == "Running")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_NONE = "There are no poison messages."
+
 poison = typer.Typer(
     help="Messages of the app's hub that could not be processed: list, show, retry, discard.", no_args_is_help=True
 )
@@ -57,7 +59,7 @@ def list_messages(
         time = "?" if message.parked_at is None else f"{message.parked_at:%Y-%m-%dT%H:%M:%SZ}"
         typer.echo(f"{message.id}  {time}  {message.kind}  {message.instance_id or '-'}  {message.reason}")
     if not found:
-        typer.echo("There are no poison messages.", err=True)
+        typer.echo(_NONE, err=True)
 
 
 @poison.command()
@@ -108,7 +110,13 @@ def _chosen(message_ids: list[str] | None, instance: str | None, *, every: bool)
     from perdure.local.errors import HostError
     from perdure.local.exit_codes import WRONG_USAGE
 
-    if bool(message_ids) == every or (instance is not None and not every):
+    if message_ids and every:
+        raise HostError(
+            "--all and ids exclude each other: leave --all out for these messages, or the ids for all of them (of one "
+            "instance: --all --instance ID).",
+            exit_code=WRONG_USAGE,
+        )
+    if not (message_ids or every) or (instance is not None and not every):
         raise HostError(
             "Say which messages: ids as 'perdure poison list' shows them, or --all, or --all --instance ID.",
             exit_code=WRONG_USAGE,
@@ -121,7 +129,10 @@ def _chosen(message_ids: list[str] | None, instance: str | None, *, every: bool)
 
 
 async def _each(client: Client, chosen: _Choice, command: Callable[[str], Awaitable[PoisonMessage]], done: str) -> None:
-    for message_id in await chosen(client):
+    message_ids = await chosen(client)
+    if not message_ids:
+        typer.echo(_NONE, err=True)
+    for message_id in message_ids:
         message = await command(message_id)
         typer.echo(f"{message.id}  {message.kind}  {message.instance_id or '-'}  {done}")
 

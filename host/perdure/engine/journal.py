@@ -33,6 +33,9 @@ from perdure.errors import StoredDataError
 from perdure.storage.protocol import PayloadMissing, Storage
 from perdure.storage.rows import Instance, Row, RowUpdate
 
+_HAS_HISTORY = (OrchestrationRuntimeStatus.Running, OrchestrationRuntimeStatus.Suspended)
+"""Statuses that a first generation has only by a turn. (A later one may have begun without one.)"""
+
 
 class Columns(msgspec.Struct, kw_only=True):
     """The columns a commit changes; UNSET ones stay as they are."""
@@ -130,6 +133,8 @@ class Journal:
         head = await self._read_head(row)
         turns = [turn for name in row.segments for turn in self._segments[name]]
         turns += [turn for entry in row.tail for turn in decode_turns(entry)]
+        if not turns and row.instance.generation == 0 and row.instance.status in _HAS_HISTORY:
+            raise StoredDataError(f"it is {row.instance.status}, but its history is gone")
         self.state = State(
             generation=row.instance.generation,
             ended=row.instance.status in ENDED,
