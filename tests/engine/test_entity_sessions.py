@@ -12,8 +12,8 @@ from perdure.client import Client
 from perdure.core.codec import encode_message
 from perdure.core.entities.performing import EntityDefinition
 from perdure.core.messages import Completions, Wake
-from perdure.storage.protocol import Conflict
-from tests.engine.bench import LARGE, OWNER, Bench, acquire, operate, release
+from perdure.storage.protocol import Conflict, StorageUnavailable
+from tests.engine.bench import LARGE, OWNER, Bench, Deaf, acquire, operate, release
 
 
 async def box(context):
@@ -236,3 +236,38 @@ class Moving:
             step_in, self._step_in = self._step_in, None
             await step_in()
         return await self._inner.get_segments(instance_id, names)
+
+
+class DeafOnceItHasWritten(Deaf):
+    async def replace(self, row):
+        etag = await self._inner.replace(row)
+        self.hears = False
+        return etag
+
+
+async def test_a_session_that_another_was_faster_than_sends_what_that_one_died_before_sending():
+    """The message comes again to the session that still holds it, and nobody else answers for what it brought about."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def telling(context):
+        if not begun.is_set() and context.get_input() == "slow":
+            begun.set()
+            await go_on.wait()
+        context.signal_entity("@e@2", "note", context.get_input())
+
+    bench = Bench(telling, entity_batch=1)
+    deaf = DeafOnceItHasWritten(bench.storage)
+    first, dying = bench.worker(), bench.worker(deaf)
+    await bench.deliver(first, acquire("l"))
+    await bench.deliver(first, operate("tell", 0, "fast"))
+    await bench.deliver(first, operate("tell", 1, "slow"))
+    held = asyncio.create_task(bench.deliver(first, release("l")))
+    await begun.wait()
+    with pytest.raises(StorageUnavailable):
+        await bench.deliver(dying, release("l"), count=2)
+    again = asyncio.create_task(bench.deliver(first, release("l"), count=3))
+    await held  # its receipt is stale, and the newest one replaces it
+    go_on.set()
+    await again
+    told = [each.input for each in bench.taken() if each.to == "@e@2"]
+    assert set(told) == {'"fast"', '"slow"'}

@@ -90,6 +90,8 @@ class EntitySession(SessionLoop):
             done = not (news or can_go_on(record)) or await self._turn(record, now, batch)
         if not done:
             self._messages.put_back(batch)
+            if self._messages.held:  # by their newest receipts, perhaps: then nobody else answers for what was faster
+                await self._send_again()
             self._release()
             return
         await self._settle(judged, admission)
