@@ -39,7 +39,7 @@ async def tell_chapter(chapter: dict[str, Any]) -> str:
     """Say a chapter into the stream, and return it whole."""
     async with df.activity_context().stream("words") as stream:
         if stream.finished:  # told to the end by a run whose process died right afterwards
-            return stream.result
+            return str(stream.result)
         await stream.write(chapter["title"], event="chapter")
         said = []
         async for word in words_of_a_model():
@@ -48,8 +48,8 @@ async def tell_chapter(chapter: dict[str, Any]) -> str:
         text = " ".join(said)
         if chapter["last"]:
             await stream.finish(text)
-            return stream.result
-        return await stream.complete(text)
+            return str(stream.result)
+        return str(await stream.complete(text))
 
 
 async def words_of_a_model() -> AsyncIterator[str]:
