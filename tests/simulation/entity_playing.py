@@ -49,6 +49,8 @@ SETTINGS = EngineSettings(
 PURGED = ("hog-0", "hog-1", "hog-2", "hasty-0", "teller-2", "teller-5", "giving-1", "giving-2")
 MENDED = ("hasty-1", "returning")
 CLIENT_SIGNALS = 8
+ORPHANS_A_CRASH = 3
+"""Payloads that a turn of the corpus stores for entities."""
 
 
 class EntityPlay:
@@ -224,15 +226,22 @@ class EntityPlay:
 
     async def _purge(self) -> None:
         storage, hub = self.simulation.storage, self.simulation.store.hubs["simulated"]
+        states = {payload_of(row.instance.output) for row in hub.rows.values()}
         for instance_id in list(hub.rows):
             row = await storage.read(instance_id)
             assert row is not None
             await delete_instance(storage, row)
+        client = Client(storage, clock=self.simulation.clock)
+        for instance_id in self.purged:  # a session that was at work just then may have died before it cleaned up
+            await client.purge_instance_history(instance_id)
         self.wrong += [f"a row of {each} is left" for each in hub.rows]
-        # a session that was at work when its instance was purged may leave a segment
-        self.wrong += [f"a segment of {each} is left" for each, _ in hub.segments if each not in self.purged]
-        # an entity's payloads stay: signals to it may be under way
-        self.wrong += [f"a payload of {each} is left" for each, _ in hub.payloads if not is_entity_id(each)]
+        self.wrong += [f"segment {name} of {each} is left" for each, name in hub.segments]
+        left = [(each, name) for each, name in hub.payloads if name not in states]
+        # a worker that dies between storing what a turn asks of an entity and committing the turn leaves that behind
+        orphans = [each for each, _ in left if is_entity_id(each)]
+        if len(orphans) > ORPHANS_A_CRASH * self.simulation.crashes:
+            self.wrong.append(f"{self.simulation.crashes} crashes, but {len(orphans)} payloads of entities are left")
+        self.wrong += [f"payload {name} of {each} is left" for each, name in left if not is_entity_id(each)]
 
     def _notice_ends(self, method: str) -> None:
         if method not in ("merge", "replace"):

@@ -9,6 +9,7 @@ import os
 
 import pytest
 
+from perdure.testing import Faults
 from tests.simulation.entity_life import Hours
 from tests.simulation.entity_playing import EntityPlay, Sections, Sums
 
@@ -25,3 +26,9 @@ def test_seed(play: type[EntityPlay], seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS if "PERDURE_SEEDS" in os.environ else range(5))
 def test_a_seed_of_hours(seed: int) -> None:
     assert Hours(seed).run() == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nothing_is_left_where_nobody_dies(seed: int) -> None:
+    """Answers get lost and messages come again, races are lost: what was stored in vain is deleted all the same."""
+    assert Sums(seed, Faults(crash=0, lost_answer=0.1, unrenewed=0.7)).run() == []
