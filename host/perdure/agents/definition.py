@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from perdure.agents.messages import all_dumped, all_loaded, said_in
 from perdure.agents.model_step import Asked, one_step, whole_turn
 from perdure.agents.naming import checked_agent_name, entity_name, model_name, session_entity_id, tool_name, turn_name
 from perdure.agents.requests import RunRequest
+from perdure.agents.retries import MODEL_RETRY, Retry, policy_of
 from perdure.agents.session_entity import Compaction, SessionEntity
 from perdure.agents.session_state import SessionState
 from perdure.agents.sessions import STREAM, AgentSessions
@@ -34,7 +35,6 @@ Mode = Literal["turn", "steps"]
 
 EXPIRES_AFTER = timedelta(days=14)
 TRANSCRIPT_LIMIT = 1024 * 1024
-MODEL_RETRY = RetryPolicy(first_retry_interval=timedelta(seconds=2), max_number_of_attempts=3, backoff_coefficient=2)
 
 GetClient = Callable[[], Awaitable[Client]]
 
@@ -69,7 +69,7 @@ class DurableAgentDefinition:
         name: str | None = None,
         mode: Mode = "turn",
         model_retry: RetryPolicy | None = MODEL_RETRY,
-        tool_retry: RetryPolicy | Mapping[str, RetryPolicy] | None = None,
+        tool_retry: Retry = None,
         human: HumanPolicy | None = None,
         callback: AgentResponseCallbackProtocol | None = None,
         expires_after: timedelta | None = EXPIRES_AFTER,
@@ -92,9 +92,7 @@ class DurableAgentDefinition:
 
     def retry_of_tool(self, tool: str) -> RetryPolicy | None:
         """How a failed call of this tool is tried again."""
-        if isinstance(self._tool_retry, Mapping):
-            return self._tool_retry.get(tool)
-        return self._tool_retry
+        return policy_of(self._tool_retry, tool)
 
     def sessions(self, client: Client) -> AgentSessions:
         """Return the agent's sessions, as a client sees them."""

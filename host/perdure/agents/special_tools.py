@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -72,6 +73,11 @@ def orchestration_of(tool: FunctionTool) -> str | None:
 def asks_human(tool: FunctionTool) -> bool:
     """Whether a tool asks a person."""
     return bool(_ours(tool).get("human"))
+
+
+def text_of(output: Any) -> str:
+    """Return an orchestration's output as a model reads it."""
+    return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
 
 
 def is_special(tool: FunctionTool) -> bool:

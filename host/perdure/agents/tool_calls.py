@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from perdure.agents.errors import AgentTurnError
 from perdure.agents.human import HumanPolicy, event_name, pending
+from perdure.agents.special_tools import text_of
 from perdure.core.context import OrchestrationContext
 from perdure.core.failure import TaskFailedError
 from perdure.core.tasks import Task, TimerTask
@@ -110,7 +110,7 @@ class ToolCalls:
         value = done.get_result()
         if plan["kind"] == "tool":
             return dict(value)
-        return _function_result(plan, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        return _function_result(plan, text_of(value))
 
     # ---- people ----------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import Any
 from agent_framework import FunctionalWorkflow, FunctionalWorkflowDefinition, WorkflowRunState
 
 from perdure.agents.workflows.definition import define, define_functional
+from perdure.agents.workflows.options import Options
 from perdure.agents.workflows.plain import plain
 from perdure.client.status import DurableOrchestrationStatus
 from perdure.core.status import OrchestrationRuntimeStatus
@@ -44,10 +45,10 @@ async def in_process(example: Example) -> Told:
     """Run it with the framework's own runner."""
     built = example.build()
     if isinstance(built, FunctionalWorkflowDefinition):
-        definition = define_functional(built, built.name, types=example.types)
+        definition = define_functional(built, built.name, Options(types=example.types))
         workflow: Any = built.build()
     else:
-        definition = define(lambda: built, built.name, types=example.types)
+        definition = define(lambda: built, built.name, Options(types=example.types))
         workflow = built
     given: dict[str, Any] = {}
 

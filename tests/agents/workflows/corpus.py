@@ -616,6 +616,38 @@ def approving_agent() -> Workflow:
     return simple("approving-agent", payer).build()
 
 
+def wrapped_agents() -> Workflow:
+    """An agent with a tool in a wrapped workflow, and one beside it in the same superstep."""
+    from agent_framework import tool
+
+    @tool
+    def add(a: int, b: int) -> int:
+        """Add."""
+        if a > b:
+            raise ValueError("too large")
+        return a + b
+
+    def script(messages: Sequence[Message], _: Mapping[str, Any]) -> str | Content:
+        results = [each.result for message in messages for each in message.contents if each.type == "function_result"]
+        if len(results) == 3:
+            return f"done: {results}"
+        return Content.from_function_call(f"c{len(results)}", "add", arguments={"a": len(results), "b": 1})
+
+    inner_agent = AgentExecutor(agent("inside", script, tools=[add]))
+    nested = simple("inner-agents", inner_agent).build()
+    start, beside = upper_to_both(), agent("beside", script, tools=[add])
+    wraps = WorkflowExecutor(nested, id="wraps", allow_direct_output=True)
+    return simple("wrapped-agents", start).add_fan_out_edges(start, [wraps, AgentExecutor(beside)]).build()
+
+
+def upper_to_both() -> Executor:
+    @executor(id="upper-to-both")
+    async def both(text: str, ctx: WorkflowContext[str]) -> None:
+        await ctx.send_message(text.upper())
+
+    return both
+
+
 def approve(requests: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     return [(each, Content.from_dict(data).to_function_approval_response(approved=True)) for each, data in requests]
 
@@ -653,5 +685,6 @@ EXAMPLES = {
     "intercepted": Example(intercepted),
     "agents-in-a-chain": Example(agents_in_a_chain),
     "agent-in-a-loop": Example(agent_in_a_loop),
+    "wrapped-agents": Example(wrapped_agents, ordered=False),
     "approving-agent": Example(approving_agent, answers=approve, as_json=lambda answer: answer.to_dict()),
 }

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from agent_framework import Agent, BaseChatClient, ChatResponse, Content, FunctionInvocationLayer, Message
+from agent_framework import (
+    Agent,
+    BaseChatClient,
+    ChatResponse,
+    ChatResponseUpdate,
+    Content,
+    FunctionInvocationLayer,
+    Message,
+)
 
-Script = Callable[[Sequence[Message], Mapping[str, Any]], str | Content]
+Script = Callable[[Sequence[Message], Mapping[str, Any]], str | Content | list[Content]]
 
 
 class ScriptedClient(FunctionInvocationLayer, BaseChatClient):
@@ -20,13 +28,19 @@ class ScriptedClient(FunctionInvocationLayer, BaseChatClient):
     def _inner_get_response(
         self, *, messages: Sequence[Message], stream: bool, options: Mapping[str, Any], **_: Any
     ) -> Any:
-        assert not stream, "a durable workflow does not stream"
-
         async def respond() -> ChatResponse:
             answer = self._script(messages, options)
-            return ChatResponse(messages=[Message("assistant", [answer])], response_id="r")
+            contents = answer if isinstance(answer, list) else [answer]
+            return ChatResponse(messages=[Message("assistant", contents)], response_id="r")
 
-        return respond()
+        return self._build_response_stream(self._pieces(respond)) if stream else respond()
+
+    @staticmethod
+    async def _pieces(respond: Callable[[], Awaitable[ChatResponse]]) -> AsyncIterator[ChatResponseUpdate]:
+        for content in (await respond()).messages[0].contents:
+            parts = [Content.from_text(each) for each in content.text] if content.type == "text" else [content]
+            for part in parts:
+                yield ChatResponseUpdate(role="assistant", contents=[part], response_id="r", message_id="m")
 
 
 def agent(name: str, script: Script | None = None, **options: Any) -> Agent[Any]:

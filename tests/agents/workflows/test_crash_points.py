@@ -65,9 +65,10 @@ async def counting(text: str) -> str:
 class Played:
     """One run under faults."""
 
-    def __init__(self, workflow: Any, script: dict[int, Fate]) -> None:
+    def __init__(self, workflow: Any, script: dict[int, Fate], options: dict[str, Any]) -> None:
         BEGUN.clear()
         self._workflow = workflow
+        self._options = options
         self.simulation = Simulation(1, self._registry, workers=1, faults=NO_FAULTS, script=script, settings=SETTINGS)
         self.status: Any = None
         self.simulation.run(self._client())
@@ -75,7 +76,7 @@ class Played:
 
     def _registry(self, _: Simulation) -> Registry:
         registry = Registry()
-        register_workflow(registry, self._workflow(), name="played", events=False)
+        register_workflow(registry, self._workflow(), name="played", events=False, **self._options)
         return registry
 
     async def _client(self) -> None:
@@ -89,15 +90,19 @@ class Played:
 
 
 @pytest.mark.filterwarnings(functions.EXPERIMENTAL)
-@pytest.mark.parametrize("workflow", [research, lambda: counting], ids=["agent", "function"])
-def test_every_storage_call(workflow: Any, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("workflow", "options"),
+    [(research, {}), (research, {"agent_mode": "steps", "model_retry": None}), (lambda: counting, {})],
+    ids=["agent", "agent in steps", "function"],
+)
+def test_every_storage_call(workflow: Any, options: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)
-    undisturbed = Played(workflow, {})
+    undisturbed = Played(workflow, {}, options)
     assert undisturbed.status.runtime_status.name == "Completed", undisturbed.status.to_json()
     assert len(undisturbed.begun) == len(set(undisturbed.begun)) >= 4
     for number in range(undisturbed.simulation.tries):
         for fate in FATES:
-            played = Played(workflow, {number: fate})
+            played = Played(workflow, {number: fate}, options)
             where = f"call {number}, {fate}: {played.begun}"
             assert without_made_up(played.status.output) == without_made_up(undisturbed.status.output), where
             again = [each for each in played.begun if played.begun.count(each) > 1]

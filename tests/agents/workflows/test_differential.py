@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from perdure.agents.workflows import register_workflow
@@ -30,10 +32,21 @@ async def test_teams_durably_as_in_process(hub, name):
     await compared(hub, TEAMS[name](), TEAMS[name]())
 
 
-async def compared(hub: Hub, one: Example, other: Example) -> None:
+@pytest.mark.parametrize("name", ["agents-in-a-chain", "agent-in-a-loop", "approving-agent", "wrapped-agents"])
+async def test_agents_in_steps_as_in_process(hub, name):
+    await compared(hub, EXAMPLES[name], EXAMPLES[name], agent_mode="steps")
+
+
+@pytest.mark.parametrize("name", TEAMS)
+async def test_teams_in_steps_as_in_process(hub, name):
+    await compared(hub, TEAMS[name](), TEAMS[name](), agent_mode="steps")
+
+
+async def compared(hub: Hub, one: Example, other: Example, **options: Any) -> None:
     """Run an example in process and the same one durably."""
     expected = await in_process(one)
-    definition = register_workflow(hub.registry, other.build(), types=other.types)
+    built = other.build if options else other.build()
+    definition = register_workflow(hub.registry, built, types=other.types, **options)
     await hub.add_worker()
     instance_id = await hub.start(definition.orchestration, other.given)
     status = await answer_until_ended(Client(hub.storage), instance_id, other)

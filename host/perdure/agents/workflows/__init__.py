@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from perdure.agents.workflows.definition import Retry, WorkflowDefinition
+from perdure.agents.retries import Retry
+from perdure.agents.workflows.definition import WorkflowDefinition
 from perdure.agents.workflows.errors import (
     UndeclaredTypeError,
     WorkflowFailedError,
@@ -10,10 +11,12 @@ from perdure.agents.workflows.errors import (
     WorkflowRegistrationError,
     WorkflowResponseError,
 )
+from perdure.agents.workflows.options import AgentMode
 from perdure.agents.workflows.registration import FunctionTarget, register_workflow
 from perdure.agents.workflows.runs import AnsweredRequestError, UnknownRequestError, WorkflowRuns
 
 __all__ = [
+    "AgentMode",
     "AnsweredRequestError",
     "FunctionTarget",
     "Retry",

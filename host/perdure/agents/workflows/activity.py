@@ -7,9 +7,12 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-from agent_framework import AgentExecutor, Executor, Workflow, WorkflowEvent, WorkflowExecutor
+from agent_framework import Executor, Workflow, WorkflowEvent, WorkflowExecutor
 
-from perdure.agents.workflows.call_journal import CallJournal, has_agents, journal_agents
+from perdure.agents.errors import AgentError
+from perdure.agents.human import HumanPolicy
+from perdure.agents.workflows.agent_calls import has_agents, put_between
+from perdure.agents.workflows.call_journal import CallJournal
 from perdure.agents.workflows.codec import Codec
 from perdure.agents.workflows.errors import UndeclaredTypeError, WorkflowInputError
 from perdure.agents.workflows.events import EventTeller
@@ -20,13 +23,15 @@ from perdure.agents.workflows.framework import (
     is_instance_of,
     try_coerce_to_type,
 )
-from perdure.agents.workflows.isolation import IsolatedExecutor
+from perdure.agents.workflows.isolation import IsolatedExecutor, keeps_objects
 from perdure.agents.workflows.nested_workflow import FinishedWorkflow
+from perdure.agents.workflows.people import is_asked_by_agent
 from perdure.agents.workflows.recording import RecordingContext, RecordingState
 from perdure.agents.workflows.requests import event_of, type_shown
 from perdure.agents.workflows.routing import Router
-from perdure.agents.workflows.wire import Delivery, Done, Emitted, Message, Outcome, Request, Work
-from perdure.engine.registry import current_activity
+from perdure.agents.workflows.step_calls import StepCalls
+from perdure.agents.workflows.wire import Delivery, Done, Emitted, Message, Need, Outcome, Request, Steps, Work
+from perdure.engine.registry import activity_context, current_activity
 
 _NO_DATA = {"executor_invoked", "executor_completed", "executor_failed"}
 """Events whose data repeat what is stored anyway."""
@@ -39,9 +44,13 @@ class ExecutorActivity:
         make: returns the workflow; the same one each time, or a fresh one.
         codec: of the workflow.
         executor_id: the executor.
+        human: how people are waited for whom its agents ask.
     """
 
-    def __init__(self, make: Callable[[], Workflow], codec: Codec, executor_id: str) -> None:
+    def __init__(
+        self, make: Callable[[], Workflow], codec: Codec, executor_id: str, human: HumanPolicy | None = None
+    ) -> None:
+        self._human = human
         self._make = make
         self._codec = codec
         self._executor_id = executor_id
@@ -54,35 +63,38 @@ class ExecutorActivity:
             Exception: whatever a handler raises.
             UndeclaredTypeError: a message, output, request or state holds a type that the workflow does not declare.
         """
-        workflow = self._make()
+        workflow, steps = self._make(), work.get("steps")
+        stream_to = None if steps is not None and "perform" in steps else work["stream_to"]
         async with (
             self._turn_at(workflow.executors[self._executor_id]),
-            EventTeller(work["stream_to"], self._codec) as teller,
+            EventTeller(stream_to, self._codec, skip=0 if steps is None else steps["told"]) as teller,
         ):
-            return await _Performance(workflow, self._codec, self._executor_id, work, teller).perform()
+            performance = _Performance(workflow, self._codec, self._executor_id, work, teller=teller, human=self._human)
+            return await (performance.perform() if steps is None else performance.step(steps))
 
     def _turn_at(self, executor: Executor) -> Any:
-        """Return a lock for executors of the framework's own that keep a run's data in objects which can't be copied:
-        they work for one run at a time. Everything else is copied for each activity.
-        """
-        cls = type(executor)
-        if cls is AgentExecutor or not cls.__module__.startswith("agent_framework") or self._is_all_data(executor):
+        """Return a lock for executors that keep a run's data in objects: they work for one run at a time."""
+        if not keeps_objects(executor, self._codec):
             return nullcontext()
         if self._turn is None:
             self._turn = asyncio.Lock()
         return self._turn
 
-    def _is_all_data(self, executor: Executor) -> bool:
-        return not any(
-            hasattr(value, "__dict__") and not callable(value) and not self._codec.can_encode(value)
-            for value in vars(executor).values()
-        )
-
 
 class _Performance:
     """All that one activity does."""
 
-    def __init__(self, workflow: Workflow, codec: Codec, executor_id: str, work: Work, teller: EventTeller) -> None:
+    def __init__(
+        self,
+        workflow: Workflow,
+        codec: Codec,
+        executor_id: str,
+        work: Work,
+        *,
+        teller: EventTeller,
+        human: HumanPolicy | None,
+    ) -> None:
+        self._human = human
         self._teller = teller
         self._workflow = workflow
         self._codec = codec
@@ -95,6 +107,47 @@ class _Performance:
     async def perform(self) -> Done:
         await self._isolated.restore(self._work["state"])
         await self._journal_agents()
+        return await self._hand_over()
+
+    async def step(self, steps: Steps) -> Done:
+        """Do the same as far as agents have been answered, and one call more; see `StepCalls`."""
+        desk = activity_context().desk
+        if desk is None:
+            raise LookupError("agents in mode 'steps' work only in an activity that a worker runs")
+        calls = StepCalls(desk.storage, activity_context().instance_id, steps, self._codec)
+        await calls.open()
+        await self._isolated.restore(self._work["state"])
+        put_between(self._executor, calls)
+        done, raised = None, None
+        self._teller.hold_failures = "may_ask" in steps
+        try:
+            done = await calls.run(self._hand_over())
+        except Exception as error:  # noqa: BLE001 - a handler's; raised below, or by the activity that is to raise it
+            raised = error
+        if "perform" in steps:
+            return self._performed(calls, steps["perform"])
+        if calls.model_error is not None:
+            calls.model_error.events_told = self._teller.told  # type: ignore[attr-defined] # goes with the failure
+            raise calls.model_error
+        if raised is not None and "may_ask" not in steps:
+            raise raised
+        if done is not None:
+            return done
+        needs = list(calls.needs.values()) if raised is None else []
+        again: Need = {"call": "", "kind": "again"}
+        return {"outcomes": [], "state": None, "needs": needs or [again], "told": self._teller.told}
+
+    def _performed(self, calls: StepCalls, key: str) -> Done:
+        if calls.tool_error is not None:
+            raise calls.tool_error
+        if not calls.performed and not calls.has(key):
+            raise AgentError(
+                f"a handler {self._where} has not come to '{key}' again: in mode 'steps' handlers are run from their "
+                f"beginning for each call of an agent, and have to make the same calls each time"
+            )
+        return {"outcomes": [], "state": None}
+
+    async def _hand_over(self) -> Done:
         shared = RecordingState({key: self._codec.decode(value) for key, value in self._work["shared"].items()})
         outcomes = [await self._outcome(delivery, shared) for delivery in self._work["deliveries"]]
         if any("result" in delivery for delivery in self._work["deliveries"]):
@@ -111,7 +164,7 @@ class _Performance:
             return
         journal = CallJournal(activity.desk.storage, activity.instance_id, activity.idempotency_key, self._codec)
         await journal.open()
-        journal_agents(self._executor, journal)
+        put_between(self._executor, journal)
 
     async def _outcome(self, delivery: Delivery, shared: RecordingState) -> Outcome:
         context = RecordingContext(self._workflow, self._teller.tell)
@@ -121,7 +174,7 @@ class _Performance:
             "events": [
                 emitted(event, self._codec, self._where) for event in context.events if event.type != "request_info"
             ],
-            "requests": [request_of(event, self._codec, self._where) for event in context.requests.values()],
+            "requests": [self._request(event) for event in context.requests.values()],
             "shared": [self._change(*change) for change in shared.take_changes()],
         }
 
@@ -164,6 +217,12 @@ class _Performance:
         return data
 
     # ---- what came of it -------------------------------------------------------------------------------------------
+
+    def _request(self, event: WorkflowEvent[Any]) -> Request:
+        request = request_of(event, self._codec, self._where)
+        if self._human is not None and is_asked_by_agent(event.data):
+            request["human"] = self._human.to_json()
+        return request
 
     async def _sent(self, message: WorkflowMessage) -> Message:
         routes = await self._router.routes(message)

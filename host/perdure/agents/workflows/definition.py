@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from agent_framework import AgentExecutor, Executor, FunctionalWorkflowDefinition, Workflow, WorkflowExecutor
+from agent_framework import (
+    AgentExecutor,
+    Executor,
+    FunctionalWorkflowDefinition,
+    FunctionTool,
+    Workflow,
+    WorkflowExecutor,
+)
 
+from perdure.agents.retries import policy_of
+from perdure.agents.special_tools import orchestration_of
 from perdure.agents.workflows.activity import ExecutorActivity
+from perdure.agents.workflows.agent_calls import agents_of, has_agents
 from perdure.agents.workflows.codec import Codec
 from perdure.agents.workflows.declared_types import DeclaredTypes
+from perdure.agents.workflows.errors import WorkflowRegistrationError
 from perdure.agents.workflows.framework import MESSAGE_TYPES
 from perdure.agents.workflows.functional import FunctionalActivity, declared_by_function
 from perdure.agents.workflows.graph import Graph
-from perdure.agents.workflows.naming import activity_name, checked_executor_id, is_made_up, orchestration_name
+from perdure.agents.workflows.isolation import keeps_objects
+from perdure.agents.workflows.naming import (
+    activity_name,
+    checked_executor_id,
+    is_made_up,
+    model_activity_name,
+    orchestration_name,
+    tool_activity_name,
+)
+from perdure.agents.workflows.options import Options
+from perdure.agents.workflows.stepped_executor import SteppedActivities
 from perdure.agents.workflows.wire import Done, Work
 from perdure.core.retry import RetryPolicy
-
-Retry = RetryPolicy | Mapping[str, RetryPolicy] | None
-"""How executors that raise are tried again: all of them alike, or by their ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +54,10 @@ class WorkflowDefinition:
     """The workflows that executors wrap, by the executors' ids."""
     signature: str
     """Of its shape: the same for two definitions of the same workflow."""
-    retry: Retry = None
-    tasks_per_generation: int = 200
-    """Activities after which a run continues as new, so that its history stays short."""
-    events: bool = True
-    """Whether events go to a durable stream of the instance."""
+    options: Options
+    """How it is run."""
+    stepped: Mapping[str, SteppedActivities]
+    """The activities of the executors whose agents run in mode `steps`."""
 
     @property
     def orchestration(self) -> str:
@@ -53,7 +70,12 @@ class WorkflowDefinition:
 
     def retry_of(self, executor_id: str) -> RetryPolicy | None:
         """Return how an executor that raises is tried again."""
-        return self.retry.get(executor_id) if isinstance(self.retry, Mapping) else self.retry
+        return policy_of(self.options.retry, executor_id)
+
+    def activities_of(self, executor_id: str) -> list[str]:
+        """Return the names of the activities that all run an executor."""
+        stepped = self.stepped.get(executor_id)
+        return [self.activity(executor_id)] if stepped is None else [stepped.handlers, stepped.model, stepped.tool]
 
     def all(self) -> Iterator[WorkflowDefinition]:
         """Yield it and all that it wraps."""
@@ -62,73 +84,95 @@ class WorkflowDefinition:
             yield from nested.all()
 
 
-def define(
-    make: Callable[[], Workflow],
-    name: str,
-    *,
-    types: Iterable[Any] = (),
-    retry: Retry = None,
-    tasks_per_generation: int = 200,
-    events: bool = True,
-) -> WorkflowDefinition:
+def define(make: Callable[[], Workflow], name: str, options: Options | None = None) -> WorkflowDefinition:
     """Return the definition of a workflow and of those that it wraps.
 
     Args:
         make: returns the workflow, the same object each time or another one that is built alike.
         name: what its functions are called by.
-        types: further types that may be stored, beside those that handlers declare.
-        retry: how executors that raise are tried again.
-        tasks_per_generation: activities after which a run continues as new.
-        events: whether events go to a durable stream of the instance.
+        options: how it is run.
 
     Raises:
-        WorkflowRegistrationError: names or types are unusable.
+        WorkflowRegistrationError: names, types or options are unusable.
     """
-    workflow = make()
-    extra = tuple(types)
+    options, workflow = options or Options(), make()
+    if options.agent_mode not in ("turn", "steps"):
+        raise WorkflowRegistrationError(
+            f"workflow '{name}': its agent_mode is 'turn' or 'steps', not '{options.agent_mode}'"
+        )
+    inner = replace(options, retry=None if isinstance(options.retry, Mapping) else options.retry)
     nested: dict[str, WorkflowDefinition] = {}
     for executor_id, executor in workflow.executors.items():
         checked_executor_id(name, executor_id)
         if isinstance(executor, WorkflowExecutor):
             its_name = executor.workflow.name
-            nested[executor_id] = define(
-                _wrapped_by(make, executor_id),
-                f"{name}-{executor_id}" if is_made_up(its_name) else its_name,
-                types=extra,
-                retry=None if isinstance(retry, Mapping) else retry,
-                tasks_per_generation=tasks_per_generation,
-                events=events,
-            )
-    codec = Codec(DeclaredTypes([*MESSAGE_TYPES, *extra, *declared_by(workflow)]))
-    activities = {each: ExecutorActivity(make, codec, each).run for each in workflow.executors}
-    return WorkflowDefinition(
-        name,
-        activities,
-        Graph.of(workflow),
-        codec,
-        nested,
-        workflow.graph_signature_hash,
-        retry,
-        tasks_per_generation,
-        events,
-    )
+            its_name = f"{name}-{executor_id}" if is_made_up(its_name) else its_name
+            nested[executor_id] = define(_wrapped_by(make, executor_id), its_name, inner)
+    codec = Codec(DeclaredTypes([*MESSAGE_TYPES, *options.types, *declared_by(workflow)]))
+    activities = {each: ExecutorActivity(make, codec, each, options.human).run for each in workflow.executors}
+    stepped = {each.id: _stepped(name, each, options) for each in workflow.executors.values() if _steps(each, options)}
+    if stepped:
+        _check_steps(name, make, workflow, codec, stepped)
+    else:
+        _refuse_orchestrations(name, workflow)
+    signature = workflow.graph_signature_hash
+    return WorkflowDefinition(name, activities, Graph.of(workflow), codec, nested, signature, options, stepped)
 
 
 def define_functional(
-    workflow: FunctionalWorkflowDefinition,
-    name: str,
-    *,
-    types: Iterable[Any] = (),
-    retry: Retry = None,
-    tasks_per_generation: int = 200,
-    events: bool = True,
+    workflow: FunctionalWorkflowDefinition, name: str, options: Options | None = None
 ) -> WorkflowDefinition:
     """Return the definition of a workflow that is written as a function; see `define`."""
+    options = options or Options()
+    if options.agent_mode != "turn":
+        raise WorkflowRegistrationError(
+            f"workflow '{name}' is a function, whose steps are stored in any case: it has no agent_mode "
+            f"'{options.agent_mode}'"
+        )
     executor_id = checked_executor_id(name, workflow.name)
-    codec = Codec(DeclaredTypes([*MESSAGE_TYPES, *types, *declared_by_function(workflow)]))
+    codec = Codec(DeclaredTypes([*MESSAGE_TYPES, *options.types, *declared_by_function(workflow)]))
     graph = Graph(executor_id, sys.maxsize, {}, {}, {})
     activities = {executor_id: FunctionalActivity(workflow, codec).run}
-    return WorkflowDefinition(name, activities, graph, codec, {}, name, retry, tasks_per_generation, events)
+    return WorkflowDefinition(name, activities, graph, codec, {}, name, options, {})
+
+
+def _check_steps(
+    name: str, make: Callable[[], Workflow], workflow: Workflow, codec: Codec, stepped: Iterable[str]
+) -> None:
+    """Handlers of such executors run several times for one run: what they leave in objects would be there twice."""
+    for executor_id in stepped:
+        if make() is workflow and keeps_objects(workflow.executors[executor_id], codec):
+            raise WorkflowRegistrationError(
+                f"workflow '{name}': executor '{executor_id}' keeps a run's data in objects of its own; for agent_mode "
+                f"'steps' register a function that builds the workflow"
+            )
+
+
+def _refuse_orchestrations(name: str, workflow: Workflow) -> None:
+    """The framework would ask people what such a tool's result is."""
+    for executor in workflow.executors.values():
+        for agent in agents_of(executor):
+            for tool in agent.default_options.get("tools") or ():
+                if isinstance(tool, FunctionTool) and orchestration_of(tool) is not None:
+                    raise WorkflowRegistrationError(
+                        f"workflow '{name}': tool '{tool.name}' of agent '{agent.name}' is an orchestration, which "
+                        f"agents can only run in agent_mode 'steps'"
+                    )
+
+
+def _steps(executor: Executor, options: Options) -> bool:
+    return options.agent_mode == "steps" and has_agents(executor)
+
+
+def _stepped(name: str, executor: Executor, options: Options) -> SteppedActivities:
+    return SteppedActivities(
+        handlers=activity_name(name, executor.id),
+        model=model_activity_name(name, executor.id),
+        tool=tool_activity_name(name, executor.id),
+        retry=policy_of(options.retry, executor.id),
+        model_retry=options.model_retry,
+        tool_retry=options.tool_retry,
+    )
 
 
 def _wrapped_by(make: Callable[[], Workflow], executor_id: str) -> Callable[[], Workflow]:

@@ -26,11 +26,16 @@ class EventTeller:
     Args:
         instance_id: the instance to whose stream they go; None tells nobody.
         codec: of the workflow.
+        skip: so many events have been told before, and are not told again.
     """
 
-    def __init__(self, instance_id: str | None, codec: Codec) -> None:
+    def __init__(self, instance_id: str | None, codec: Codec, *, skip: int = 0) -> None:
         self._instance_id = instance_id
         self._codec = codec
+        self._skip = skip
+        self._count = 0
+        self.hold_failures = False
+        """Whether it is left to a later activity to tell that a handler raised."""
         self._stack = AsyncExitStack()
         self._writer: StreamWriter | None = None
 
@@ -51,8 +56,16 @@ class EventTeller:
         """What events are told to."""
         return self._tell
 
+    @property
+    def told(self) -> int:
+        """Events that have been told, those before included."""
+        return max(self._skip, self._count)
+
     async def _tell(self, event: WorkflowEvent[Any]) -> None:
-        if self._writer is not None:
+        if self.hold_failures and event.type == "executor_failed":
+            return
+        self._count += 1
+        if self._writer is not None and self._count > self._skip:
             await self._writer.write(self._shown(event), event.type)
 
     def _shown(self, event: WorkflowEvent[Any]) -> dict[str, Any]:

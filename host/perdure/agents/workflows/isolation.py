@@ -14,7 +14,7 @@ import types
 import uuid
 from typing import Any
 
-from agent_framework import AgentSession, Executor
+from agent_framework import AgentExecutor, AgentSession, Executor
 
 from perdure.agents.workflows.codec import Codec
 from perdure.agents.workflows.errors import UndeclaredTypeError
@@ -75,6 +75,17 @@ class IsolatedExecutor:
             if isinstance(value, list | dict | set) and value:
                 _log.debug("attribute '%s' of executor '%s' is not stored: %s", name, self.executor.id, error)
             return _Unstored
+
+
+def keeps_objects(executor: Executor, codec: Codec) -> bool:
+    """Whether an executor is one of the framework's own that keep a run's data in objects which can't be copied."""
+    cls = type(executor)
+    if cls is AgentExecutor or not cls.__module__.startswith("agent_framework"):
+        return False
+    return any(
+        hasattr(value, "__dict__") and not callable(value) and not codec.can_encode(value)
+        for value in vars(executor).values()
+    )
 
 
 class _Unstored:

@@ -24,6 +24,16 @@ def activity_name(workflow: str, executor_id: str) -> str:
     return f"{PREFIX}{workflow}-{executor_id}"
 
 
+def model_activity_name(workflow: str, executor_id: str) -> str:
+    """Return the name of the activity that asks the models of an executor's agents, in mode `steps`."""
+    return f"{activity_name(workflow, executor_id)}-model"
+
+
+def tool_activity_name(workflow: str, executor_id: str) -> str:
+    """Return the name of the activity that runs the tools of an executor's agents, in mode `steps`."""
+    return f"{activity_name(workflow, executor_id)}-tool"
+
+
 def is_made_up(name: str) -> bool:
     """Whether the framework has made up a workflow's name: such a name is another one in every process."""
     return _MADE_UP.fullmatch(name) is not None

@@ -6,11 +6,12 @@ from typing import Any
 
 from perdure.agents.workflows.definition import WorkflowDefinition
 from perdure.agents.workflows.errors import WorkflowResponseError
+from perdure.agents.workflows.people import Patience
 from perdure.agents.workflows.plain import plain
 from perdure.agents.workflows.requests import checked_answer, shown
 from perdure.agents.workflows.run import NESTED, Run, Steps
 from perdure.agents.workflows.run_state import RunState
-from perdure.agents.workflows.wire import Delivery, Done, Message, NestedResult, NestedWork, Work
+from perdure.agents.workflows.wire import Delivery, Done, Json, Message, NestedResult, NestedWork, Request, Work
 from perdure.core.context import OrchestrationContext
 from perdure.core.tasks import Task
 
@@ -25,17 +26,18 @@ class TopRun:
         self._context = context
         self._workflow = workflow
         given = context.get_input()
-        self._early: list[list[Any]] = []
-        """Answers that came while the run was busy: [request id, data]."""
+        self._early: dict[str, Any] = {}
+        """Answers that came while the run was busy, by request."""
         if isinstance(given, dict) and CONTINUED in given:
             state = RunState.read(given[CONTINUED]["state"])
-            self._early = given[CONTINUED]["early"]
+            self._early = dict(given[CONTINUED]["early"])
         else:
-            state = RunState(context.instance_id, context.instance_id if workflow.events else None)
+            state = RunState(context.instance_id, context.instance_id if workflow.options.events else None)
             state.receive(workflow.graph.start, {"kind": "input", "sources": [], "data": given})
         self._run = Run(context, workflow, state)
         self._waiting: dict[str, Task[Any]] = {}
         self._rejected: list[dict[str, str]] = []
+        self._patience = Patience(context, workflow.name, workflow.codec, state.people)
 
     @property
     def _state(self) -> RunState:
@@ -57,38 +59,60 @@ class TopRun:
             if self._run.is_long:
                 return self._continue()
             self._show("IDLE_WITH_PENDING_REQUESTS")
-            yield self._context.task_any(list(self._waiting.values()))
+            still_open = [self._waiting[each] for each in self._state.requests]
+            yield self._context.task_any([*still_open, *self._patience.tasks])
             self._collect()
 
     def _collect(self) -> None:
         """Take the answers that have come, in the order of the requests."""
-        for request_id in self._state.requests:
+        for request_id, request in self._state.requests.items():
+            self._patience.begin(request)
             if request_id not in self._waiting:
                 self._waiting[request_id] = self._context.wait_for_external_event(request_id)
-        early, self._early = dict(self._early), []
         for request_id, request in list(self._state.requests.items()):
-            if request_id in early:
-                data = early[request_id]
-            elif self._waiting[request_id].is_completed:
-                data = self._waiting.pop(request_id).get_result()
-                self._waiting[request_id] = self._context.wait_for_external_event(request_id)
+            answer, came = self._answer_to(request)
+            if came:
+                self._patience.end(request_id)
+                self._state.answer(request, answer)
+        self._reject_repeats()
+
+    def _answer_to(self, request: Request) -> tuple[Json, bool]:
+        """Return an answer that fits, if one has come or time is over; and whether it is so."""
+        request_id = request["id"]
+        overdue = self._patience.overdue(request)
+        while request_id in self._early or self._waiting[request_id].is_completed:
+            if request_id in self._early:
+                data = self._early.pop(request_id)
             else:
-                continue
+                data = self._waiting[request_id].get_result()
+                self._waiting[request_id] = self._context.wait_for_external_event(request_id)
             try:
-                self._state.answer(request, checked_answer(request, data, self._workflow.codec))
+                return checked_answer(request, data, self._workflow.codec), True
             except WorkflowResponseError as error:
                 self._rejected.append({"requestId": request_id, "reason": str(error)})
+        return overdue, overdue is not None
+
+    def _reject_repeats(self) -> None:
+        """Tell of answers to what has been answered already."""
+        for request_id in [each for each in self._waiting if each not in self._state.requests]:
+            if self._waiting[request_id].is_completed:
+                self._waiting[request_id] = self._context.wait_for_external_event(request_id)
+                reason = f"request '{request_id}' has been answered already"
+                self._rejected.append({"requestId": request_id, "reason": reason})
 
     def _continue(self) -> None:
-        early = [[each, task.get_result()] for each, task in self._waiting.items() if task.is_completed]
+        came = {each: task.get_result() for each, task in self._waiting.items() if task.is_completed}
+        early = [*self._early.items(), *(each for each in came.items() if each[0] in self._state.requests)]
         self._state.intermediates.clear()
         self._state.asked.clear()
-        self._context.continue_as_new({CONTINUED: {"state": self._state.written(), "early": [*self._early, *early]}})
+        self._context.continue_as_new({CONTINUED: {"state": self._state.written(), "early": early}})
 
     def _show(self, state: str) -> None:
         status: dict[str, Any] = {"state": state, "superstep": self._state.superstep}
         if self._state.requests:
-            status["pendingHumanInputRequests"] = [shown(each) for each in self._state.requests.values()]
+            status["pendingHumanInputRequests"] = [
+                {**shown(each), **self._patience.shown(each)} for each in self._state.requests.values()
+            ]
         if self._state.answered:
             status["answeredRequests"] = self._state.answered
         if self._rejected:

@@ -8,11 +8,15 @@ from weakref import WeakKeyDictionary
 
 from agent_framework import FunctionalWorkflowDefinition, Workflow
 
-from perdure.agents.workflows.definition import Retry, WorkflowDefinition, define, define_functional
+from perdure.agents.human import HumanPolicy
+from perdure.agents.retries import MODEL_RETRY, Retry
+from perdure.agents.workflows.definition import WorkflowDefinition, define, define_functional
 from perdure.agents.workflows.errors import WorkflowRegistrationError
 from perdure.agents.workflows.naming import checked_workflow_name
+from perdure.agents.workflows.options import AgentMode, Options
 from perdure.agents.workflows.orchestrator import orchestrator_of
 from perdure.agents.workflows.wire import Done, Work
+from perdure.core.retry import RetryPolicy
 from perdure.engine.registry import Registry
 
 
@@ -52,6 +56,10 @@ def register_workflow(
     retry: Retry = None,
     tasks_per_generation: int = 200,
     events: bool = True,
+    agent_mode: AgentMode = "turn",
+    model_retry: RetryPolicy | None = MODEL_RETRY,
+    tool_retry: Retry = None,
+    human: HumanPolicy | None = None,
     owner: Any = None,
 ) -> WorkflowDefinition:
     """Make durable functions of a workflow and of the workflows that it wraps.
@@ -66,6 +74,14 @@ def register_workflow(
         retry: how executors that raise are tried again: a policy for all, or policies by executor id.
         tasks_per_generation: activities after which a run continues as new, so that its history stays short.
         events: whether what executors do is told in a durable stream, `events`, of the instance.
+        agent_mode: `turn` runs all that an executor does in a superstep in one activity; in `steps` each call of an
+            agent's model and each call of a tool is an activity of its own.
+        model_retry: how a call of a model that fails is tried again, in mode `steps`; by default three attempts, two
+            and four seconds apart.
+        tool_retry: how a tool that fails is tried again, in mode `steps`, for all or by the tool's name; by default it
+            is not: the model is told.
+        human: how people are waited for whom agents ask: with calls that need approval, and with `ask_human_tool`; by
+            default for ever.
         owner: whose names have to differ; by default `target`.
 
     Returns:
@@ -74,17 +90,21 @@ def register_workflow(
     Raises:
         WorkflowRegistrationError: a name is unusable or taken, or two types have one name.
     """
-    options: dict[str, Any] = {
-        "types": types,
-        "retry": retry,
-        "tasks_per_generation": tasks_per_generation,
-        "events": events,
-    }
+    options = Options(
+        types=tuple(types),
+        retry=retry,
+        tasks_per_generation=tasks_per_generation,
+        events=events,
+        agent_mode=agent_mode,
+        model_retry=model_retry,
+        tool_retry=tool_retry,
+        human=human,
+    )
     if isinstance(workflow, FunctionalWorkflowDefinition):
-        definition = define_functional(workflow, checked_workflow_name(name or workflow.name), **options)
+        definition = define_functional(workflow, checked_workflow_name(name or workflow.name), options)
     else:
         make = _checked(workflow)
-        definition = define(make, checked_workflow_name(name or make().name), **options)
+        definition = define(make, checked_workflow_name(name or make().name), options)
     taken = _registered.setdefault(target if owner is None else owner, {})
     functions = _RegistryTarget(target) if isinstance(target, Registry) else target
     for each in definition.all():
@@ -102,9 +122,9 @@ def _register(
     _claim(taken, "orchestrator", workflow.orchestration, workflow)
     target.add_orchestrator(workflow.orchestration, orchestrator_of(workflow))
     for executor_id, perform in workflow.activities.items():
-        name = workflow.activity(executor_id)
-        _claim(taken, "activity", name, workflow)
-        target.add_activity(name, _activity_function(perform))
+        for name in workflow.activities_of(executor_id):
+            _claim(taken, "activity", name, workflow)
+            target.add_activity(name, _activity_function(perform))
 
 
 def _claim(

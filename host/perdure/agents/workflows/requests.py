@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from agent_framework import Content, WorkflowEvent
@@ -9,6 +10,7 @@ from agent_framework import Content, WorkflowEvent
 from perdure.agents.workflows.codec import Codec
 from perdure.agents.workflows.errors import UndeclaredTypeError, WorkflowResponseError
 from perdure.agents.workflows.framework import is_instance_of, try_coerce_to_type
+from perdure.agents.workflows.people import as_content
 from perdure.agents.workflows.plain import plain
 from perdure.agents.workflows.wire import Json, Request
 
@@ -41,31 +43,32 @@ def checked_answer(request: Request, answer: Any, codec: Codec) -> Json:
     Raises:
         WorkflowResponseError: it does not fit.
     """
-    return answer_as(request["response_type"], request["response_shown"], request["id"], answer, codec)
+    return answer_as(shown(request), answer, codec)
 
 
-def answer_as(response_type: Json, response_shown: str, request_id: str, answer: Any, codec: Codec) -> Json:
-    """Return an answer's JSON as a value of a type, written by the codec.
+def answer_as(asked: Mapping[str, Any], answer: Any, codec: Codec) -> Json:
+    """Return an answer's JSON as a value of the type that a request asks for, written by the codec.
 
     Args:
-        response_type: the type, as the codec writes it.
-        response_shown: the type, as people write it.
-        request_id: what is answered.
+        asked: the request as it stands in the instance's status.
         answer: plain JSON.
         codec: of the workflow.
 
     Raises:
         WorkflowResponseError: it does not fit.
     """
-    kind = codec.decode_type(response_type)
-    value = Content.from_text(text=answer) if kind is Content and isinstance(answer, str) else answer
+    kind, request_id = codec.decode_type(asked[ANSWER_TYPE]), asked["requestId"]
+    value = as_content(asked["requestData"], answer, request_id) if kind is Content else answer
+    value = Content.from_text(text=value) if kind is Content and isinstance(value, str) else value
     value = try_coerce_to_type(value, kind)
     if is_instance_of(value, kind):
         try:
             return codec.encode(value)
         except UndeclaredTypeError as error:
             raise error.at(f"the answer to request '{request_id}'") from None
-    raise WorkflowResponseError(f"the answer to request '{request_id}' is no {response_shown}: {_clipped(answer)}")
+    raise WorkflowResponseError(
+        f"the answer to request '{request_id}' is no {asked['responseType']}: {_clipped(answer)}"
+    )
 
 
 def type_shown(kind: Any) -> str:

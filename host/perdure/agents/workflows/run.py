@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any
 
 from agent_framework import WorkflowConvergenceException
@@ -11,6 +11,8 @@ from perdure.agents.workflows.definition import WorkflowDefinition
 from perdure.agents.workflows.errors import WorkflowFailedError
 from perdure.agents.workflows.planning import BrokenRouteError, Planned, plan
 from perdure.agents.workflows.run_state import RunState
+from perdure.agents.workflows.step_calls import AgentCallError
+from perdure.agents.workflows.stepped_executor import SteppedExecutor
 from perdure.agents.workflows.wire import Done, NestedWork, Outcome, Work
 from perdure.core.context import OrchestrationContext
 from perdure.core.failure import TaskFailedError
@@ -37,7 +39,7 @@ class Run:
     @property
     def is_long(self) -> bool:
         """Whether the history has become so long that the run had better continue as new."""
-        return self._tasks >= self._workflow.tasks_per_generation
+        return self._tasks >= self._workflow.options.tasks_per_generation
 
     def until_idle(self) -> Generator[Task[Any], Any, bool]:
         """Run supersteps until nothing is left to deliver.
@@ -64,12 +66,13 @@ class Run:
         places: dict[str, list[int]] = {}
         for place, each in enumerate(planned):
             places.setdefault(each.target, []).append(place)
-        tasks = {target: self._begin(target, [planned[place] for place in mine]) for target, mine in places.items()}
+        begun = {target: self._begin(target, [planned[place] for place in mine]) for target, mine in places.items()}
+        yield from self._until_stepped(begun)
         outcomes: list[Outcome | None] = [None] * len(planned)
         failed: WorkflowFailedError | None = None
-        for target, task in tasks.items():
+        for target, work in begun.items():
             try:
-                done: Done = yield task
+                done: Done = _result_of(work) if isinstance(work, SteppedExecutor) else (yield work)
             except TaskFailedError as error:
                 failed = failed or self._failure(target, error)
                 continue
@@ -82,6 +85,14 @@ class Run:
             if merged is not None:
                 self.state.merge(each.target, merged)
 
+    def _until_stepped(self, begun: Mapping[str, Task[Done] | SteppedExecutor]) -> Steps:
+        """Wait until all executors that are run in steps have ended."""
+        stepped = [each for each in begun.values() if isinstance(each, SteppedExecutor)]
+        while tasks := {task: each for each in stepped for task in each.tasks}:
+            done = yield self._context.task_any(list(tasks))
+            self._tasks += 1
+            tasks[done].heard(done)
+
     def _planned(self) -> list[Planned]:
         try:
             return [
@@ -91,7 +102,7 @@ class Run:
         except BrokenRouteError as error:
             raise WorkflowFailedError(self._workflow.name, error.source, error.error_type, error.message) from None
 
-    def _begin(self, target: str, planned: list[Planned]) -> Task[Done]:
+    def _begin(self, target: str, planned: list[Planned]) -> Task[Done] | SteppedExecutor:
         """Begin what an executor does in this superstep."""
         self._tasks += 1
         deliveries = [each.delivery for each in planned]
@@ -104,6 +115,9 @@ class Run:
                 "state": self.state.executors.get(target),
                 "shared": self.state.shared,
             }
+            stepped = self._workflow.stepped.get(target)
+            if stepped is not None:
+                return SteppedExecutor(self._context, stepped, work)
             retry = self._workflow.retry_of(target)
             return self._context.call_activity(self._workflow.activity(target), work, retry_policy=retry)
         nested_work: NestedWork = {
@@ -127,10 +141,20 @@ class Run:
             inner = f"{message} (in executor '{told['executor_id']}' of workflow '{told.get('workflow')}')"
             failure = WorkflowFailedError(self._workflow.name, target, error_type, inner)
             failure.error_message = message
+        elif error.details.is_a(AgentCallError):
+            raised = str(told["error_type"]), str(told["error_message"])
+            failure = WorkflowFailedError(self._workflow.name, target, *raised)
         else:
             failure = WorkflowFailedError(self._workflow.name, target, error.error_type, error.message)
         failure.__cause__ = error
         return failure
+
+
+def _result_of(executor: SteppedExecutor) -> Done:
+    if executor.error is not None:
+        raise executor.error
+    assert executor.done is not None  # noqa: S101 - it has ended
+    return executor.done
 
 
 NESTED = "$nested"

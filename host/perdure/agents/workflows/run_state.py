@@ -41,6 +41,8 @@ class RunState:
     """Requests made since the last input or answer; kept for a parent only."""
     answered: list[str] = field(default_factory=list)
     """Ids of the requests answered last."""
+    people: dict[str, Any] = field(default_factory=dict)
+    """When time is over for requests that have a policy, and how often they were passed on."""
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> RunState:

@@ -97,8 +97,7 @@ class WorkflowRuns:
                 f"run '{instance_id}' has no open request '{request_id}'"
                 + (f"; it has {', '.join(open_requests)}" if open_requests else "")
             )
-        asked = open_requests[request_id]
-        answer_as(asked[ANSWER_TYPE], asked["responseType"], request_id, answer, self._workflow.codec)
+        answer_as(open_requests[request_id], answer, self._workflow.codec)
         await self._client.raise_event(instance_id, request_id, answer)
 
     async def cancel(self, instance_id: str, reason: str = "cancelled") -> None:

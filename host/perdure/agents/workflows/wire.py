@@ -56,6 +56,8 @@ class Request(TypedDict):
     """Type of the answer, written by the codec."""
     response_shown: str
     """The same for people."""
+    human: NotRequired[Json]
+    """How people are waited for, if it is an agent that asks: a HumanPolicy."""
 
 
 class Emitted(TypedDict):
@@ -86,6 +88,47 @@ class Work(TypedDict):
     deliveries: list[Delivery]
     state: Json
     shared: dict[str, Json]
+    steps: NotRequired[Steps]
+    """For executors whose agents run in mode `steps`."""
+
+
+class Steps(TypedDict):
+    """What one activity of an executor may do, if its agents run in mode `steps`."""
+
+    key: str
+    """Names what the executor does in this superstep: the same for all its activities."""
+    told: int
+    """Events of the handlers that have been told before."""
+    may_ask: NotRequired[bool]
+    """Whether a model may be asked, once."""
+    perform: NotRequired[str]
+    """Key of the tool call to make; then the activity does nothing else."""
+    answers: NotRequired[dict[str, Answer]]
+    """What the orchestrator knows of tool calls, by their keys."""
+    failed: NotRequired[list[str]]
+    """The call of a model that comes next has failed at all its attempts: the exception's type and its text."""
+
+
+class Answer(TypedDict, total=False):
+    """What came of a tool call, if its activity has not stored it."""
+
+    text: str
+    """Result of an orchestration."""
+    error: list[str]
+    """Type and text of what was raised."""
+
+
+class Need(TypedDict):
+    """A call that an executor's handlers wait for."""
+
+    call: str
+    """Its key."""
+    kind: Literal["model", "tool", "orchestration", "again"]
+    """again: it is no call, but the handlers raised something."""
+    name: NotRequired[str]
+    """Of the tool, or of the orchestration that a tool stands for."""
+    arguments: NotRequired[dict[str, Any]]
+    """Of the orchestration."""
 
 
 class Done(TypedDict):
@@ -93,6 +136,9 @@ class Done(TypedDict):
 
     outcomes: list[Outcome]
     state: Json
+    needs: NotRequired[list[Need]]
+    """What has to be done before there are outcomes."""
+    told: NotRequired[int]
 
 
 class NestedResult(TypedDict):
