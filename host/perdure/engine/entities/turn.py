@@ -27,6 +27,8 @@ from perdure.errors import PerdureError, UnknownFunctionError
 from perdure.storage.protocol import PayloadMissing
 
 _log = logging.getLogger("perdure.entities")
+_STATE = "state-"
+"""How ids of payloads begin that hold an entity's state."""
 _SLACK = timedelta(seconds=1)
 _SENDS_KEPT_FOR = timedelta(hours=1)
 _LOST_AFTER = timedelta(minutes=15)
@@ -106,7 +108,7 @@ class EntityTurnMaker:
             state = None
         self._arm(record, now, life, made, exists=state is not None)
         record.sent = [*self._remembered(record, now, settled), Sent(commit, self._session, now, made.sends)]
-        made.garbage += [each for each in _payloads([journal.state]) if each not in _payloads([state])]
+        made.garbage += await self._former_states(state)
         made.change = EntityChange(commit, record, state, _shown(record), now, self.name, life)
         return made
 
@@ -185,9 +187,20 @@ class EntityTurnMaker:
         after = outcomes[-1].state
         if after == await self._state():
             return self._journal.state
-        datum = await self._offload(self._instance_id, after, made)
+        datum = await self._offload(self._instance_id, after, made, f"{_STATE}{self._services.new_id()}")
         self._known = datum, after
         return datum
+
+    async def _former_states(self, state: str | None) -> list[str]:
+        """Return the payloads of states that nobody will refer to once this turn is committed: the one before, and what
+        sessions have stored that died before they could commit. One that lives and has stored a state by now loses its
+        race to this commit, and stores another one; what is stored later is not listed here.
+        """
+        before, after = _payloads([self._journal.state]), _payloads([state])
+        if not before and not after:
+            return []
+        there = await self._services.storage.list_payloads(self._instance_id, _STATE)
+        return [each for each in {*before, *there} if each not in after]
 
     async def _state(self) -> str | None:
         """Return the JSON text of the present state."""
