@@ -105,13 +105,15 @@ class AgentFunctionApp(DFApp):
                 `compaction`: see `perdure.agents.DurableAgentDefinition`.
 
         Raises:
-            AgentError: it can't be made durable, or there is an agent of this name.
+            AgentError: it can't be made durable, there is an agent of this name, or a workflow whose functions have
+                the names of the agent's.
         """
         chosen = self._defaults | options | ({} if callback is None else {"callback": callback})
         definition = DurableAgentDefinition(agent, self.runtime.client, **chosen)
         taken = next((name for name in self._definitions if name.casefold() == definition.name.casefold()), None)
         if taken is not None:
             raise AgentError(f"there is an agent '{taken}' already: names are told apart by more than their case")
+        definition.claim_names(self)
         self._definitions[definition.name] = definition
         self._add_functions(definition)
         if self.enable_http_endpoints if enable_http_endpoint is None else enable_http_endpoint:
@@ -125,8 +127,8 @@ class AgentFunctionApp(DFApp):
         Args:
             workflow: a `Workflow`, or a function without parameters that builds one.
             enable_http_endpoint: offer its routes; by default what the app says.
-            options: `name`, `types`, `retry`, `tasks_per_generation`, `events`: see
-                `perdure.agents.workflows.register_workflow`.
+            options: `name`, `types`, `retry`, `tasks_per_generation`, `events`, `updates`, `agent_mode`, `model_retry`,
+                `tool_retry`, `human`: see `perdure.agents.workflows.register_workflow`.
 
         Raises:
             WorkflowRegistrationError: a name is unusable or taken, or two types have one name.

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from agent_framework import AgentSession, Content, FunctionTool, RawAgent
 
 from perdure.agents.callbacks import AgentCallbackContext, AgentResponseCallbackProtocol, Telling
+from perdure.agents.claims import claim
 from perdure.agents.errors import AgentError
 from perdure.agents.framework_agents import LoopLimits, call_tool, keeps_own_history
 from perdure.agents.human import HumanPolicy
@@ -99,11 +100,25 @@ class DurableAgentDefinition:
         return AgentSessions(self.name, client)
 
     def register(self, registry: Registry) -> None:
-        """Add the agent's functions to those of an app."""
+        """Add the agent's functions to those of an app. Raises AgentError if a workflow or agent has their names."""
+        self.claim_names(registry)
         registry.orchestrators.add(turn_name(self.name), self.run_turn)
         registry.activities.add(self.model_activity, self.ask_model)
         registry.activities.add(self.tool_activity, self.run_tool)
         registry.entities.add(entity_name(self.name), EntityDefinition(self.entity.perform, self.expires_after))
+
+    def claim_names(self, owner: Any) -> None:
+        """Claim the names of the agent's functions in an app or registry.
+
+        Raises:
+            AgentError: a workflow or another agent has one of them.
+        """
+        names = [("orchestrator", turn_name(self.name))]
+        names += [("activity", self.model_activity), ("activity", self.tool_activity)]
+        for kind, name in names:
+            problem = claim(owner, kind, name, f"agent '{self.name}'")
+            if problem is not None:
+                raise AgentError(f"{problem}: rename one of them (upper and lower case are the same)")
 
     # ---- the functions ---------------------------------------------------------------------------------------------
 

@@ -15,31 +15,55 @@ from tests.agents.workflows.playing import answer_until_ended
 from tests.agents.workflows.teams import TEAMS
 from tests.scenarios.hub import Hub
 
+quickly = pytest.mark.parametrize("open_hub", ["memory", "sqlite"], indirect=True)
+everywhere = pytest.mark.parametrize(
+    "open_hub", ["memory", "sqlite", pytest.param("azurite", marks=pytest.mark.azurite)], indirect=True
+)
+AGENTS = ["agents-in-a-chain", "agent-in-a-loop", "approving-agent", "wrapped-agents"]
+AZURITE = {"fan-out-and-in", "shared-state", "wrapped-asking", "intercepted", "failing"}
+"""Examples that are played on Azurite, too: what differs between stores is none of a workflow's business."""
 
-@pytest.mark.parametrize("name", EXAMPLES)
+
+@quickly
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in AZURITE])
 async def test_durably_as_in_process(hub, name):
     await compared(hub, EXAMPLES[name], EXAMPLES[name])
 
 
+@everywhere
+@pytest.mark.parametrize("name", sorted(AZURITE))
+async def test_durably_as_in_process_on_every_store(hub, name):
+    await compared(hub, EXAMPLES[name], EXAMPLES[name])
+
+
+@quickly
 @pytest.mark.filterwarnings(EXPERIMENTAL)
 @pytest.mark.parametrize("name", FUNCTIONS)
 async def test_functions_durably_as_in_process(hub, name):
     await compared(hub, FUNCTIONS[name], FUNCTIONS[name])
 
 
+@quickly
 @pytest.mark.parametrize("name", TEAMS)
 async def test_teams_durably_as_in_process(hub, name):
     await compared(hub, TEAMS[name](), TEAMS[name]())
 
 
-@pytest.mark.parametrize("name", ["agents-in-a-chain", "agent-in-a-loop", "approving-agent", "wrapped-agents"])
+@quickly
+@pytest.mark.parametrize("name", TEAMS)
+async def test_teams_in_steps_as_in_process(hub, name):
+    await compared(hub, TEAMS[name](), TEAMS[name](), agent_mode="steps")
+
+
+@quickly
+@pytest.mark.parametrize("name", AGENTS[:-1])
 async def test_agents_in_steps_as_in_process(hub, name):
     await compared(hub, EXAMPLES[name], EXAMPLES[name], agent_mode="steps")
 
 
-@pytest.mark.parametrize("name", TEAMS)
-async def test_teams_in_steps_as_in_process(hub, name):
-    await compared(hub, TEAMS[name](), TEAMS[name](), agent_mode="steps")
+@everywhere
+async def test_agents_in_steps_as_in_process_on_every_store(hub):
+    await compared(hub, EXAMPLES[AGENTS[-1]], EXAMPLES[AGENTS[-1]], agent_mode="steps")
 
 
 async def compared(hub: Hub, one: Example, other: Example, **options: Any) -> None:

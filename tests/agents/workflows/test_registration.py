@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from agent_framework import WorkflowBuilder, WorkflowExecutor
+from agent_framework import Workflow, WorkflowBuilder, WorkflowExecutor
 
+from perdure.agents import AgentError, DurableAgentDefinition
 from perdure.agents.workflows import WorkflowRegistrationError, register_workflow
 from perdure.engine.registry import Registry
 from tests.agents.workflows import corpus
 from tests.agents.workflows.corpus import Passes, Splits, inner
+from tests.agents.workflows.scripted import agent
 
 
 def test_an_orchestration_for_the_workflow_and_an_activity_for_each_executor():
@@ -90,3 +92,37 @@ def test_ids_that_no_activity_can_have_are_refused():
 def test_what_is_no_workflow_is_refused(what):
     with pytest.raises(WorkflowRegistrationError, match="a workflow is a Workflow"):
         register_workflow(Registry(), what)
+
+
+def test_agents_and_workflows_may_not_come_to_the_same_names():
+    async def no_client():
+        raise AssertionError
+
+    def registered(registry: Registry) -> None:
+        DurableAgentDefinition(agent("a"), no_client).register(registry)
+
+    turn = "an orchestrator named 'dafx-a-turn'"
+    registry = Registry()
+    registered(registry)
+    with pytest.raises(WorkflowRegistrationError, match=r"workflow 'A-turn' needs .*, but agent 'a' has 'dafx-a-turn'"):
+        register_workflow(registry, corpus.chain(), name="A-turn")
+    registry = Registry()
+    register_workflow(registry, corpus.chain(), name="a-turn")
+    with pytest.raises(AgentError, match=f"agent 'a' needs {turn}, but workflow 'a-turn' has"):
+        registered(registry)
+    registry = Registry()
+    register_workflow(registry, WorkflowBuilder(name="a", start_executor=Splits("model")).build())
+    with pytest.raises(AgentError, match="agent 'a' needs an activity named 'dafx-a-model', but workflow 'a' has"):
+        registered(registry)
+
+
+def test_a_workflow_wrapped_in_two_modes_is_refused():
+    def wrapping(name: str) -> Workflow:
+        wraps = WorkflowExecutor(WorkflowBuilder(name="shared", start_executor=agent("w")).build(), id="wraps")
+        return WorkflowBuilder(name=name, start_executor=wraps).build()
+
+    registry = Registry()
+    register_workflow(registry, wrapping("one"))
+    register_workflow(registry, wrapping("two"))
+    with pytest.raises(WorkflowRegistrationError, match="an orchestrator named 'dafx-shared'"):
+        register_workflow(registry, wrapping("three"), agent_mode="steps")

@@ -192,6 +192,24 @@ async def test_long_loops_keep_their_history_short(quick):
     assert sum(event["EventType"] == "TaskCompleted" for event in status.history) <= 20
 
 
+async def test_a_second_answer_to_one_request_is_told_of(quick):
+    """It came before the first one was read, so the route had no way to refuse it."""
+    definition = register_workflow(quick.registry, corpus.questions())
+    await quick.add_worker()
+    instance_id = await quick.start(definition.orchestration, "x")
+    await quick.reaches(instance_id, lambda now: "IDLE_WITH" in (now.custom_status or ""))
+    for remark in ("first", "second"):
+        await quick.raise_event(instance_id, "asks-0", {"approved": False, "remark": remark})
+    reason = "request 'asks-0' has been answered already"
+    await quick.reaches(instance_id, lambda now: reason in (now.custom_status or ""))
+    for number in (1, 2):
+        await quick.raise_event(instance_id, f"asks-{number}", {"approved": False})
+    output = await quick.output(instance_id)
+    assert [each for each in output if "may 0" in each] == ["may 0? False first, 2 left"]
+    status = await Client(quick.storage).get_status(instance_id)
+    assert status.custom_status["rejectedResponses"] == [{"requestId": "asks-0", "reason": reason}]
+
+
 async def test_answers_that_do_not_fit_are_told_of_and_the_question_stays(quick):
     definition = register_workflow(quick.registry, corpus.questions())
     await quick.add_worker()

@@ -40,11 +40,16 @@ def expected() -> dict[str, Told]:
 
 
 def registry_of(simulation: Simulation) -> Registry:
-    """A worker's functions: each life of a worker has built its own workflows. Some runs tell their events."""
+    """A worker's functions: each life of a worker has built its own workflows. Some runs tell their events, and in some
+    agents run in steps.
+    """
     registry = Registry()
     for name, example in examples().items():
         options = {"types": example.types, "tasks_per_generation": 5, "events": simulation.seed % 4 == 3}
-        register_workflow(registry, example.build(), name=name, **options)
+        if simulation.seed % 4 == 1 and name not in FUNCTIONS:
+            register_workflow(registry, example.build, name=name, agent_mode="steps", **options)
+        else:
+            register_workflow(registry, example.build(), name=name, **options)
     return registry
 
 

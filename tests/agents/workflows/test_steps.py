@@ -304,6 +304,21 @@ def test_functions_have_no_steps():
         register_workflow(Registry(), functions.pipeline, agent_mode="steps")
 
 
+@pytest.mark.parametrize("mode", ["turn", "steps"])
+async def test_what_models_say_is_told_bit_by_bit_and_once(quick, mode):
+    looks = as_tool(lambda: "seen", name="look", description="Look.")
+    workflow = alone(once(call("look")), looks)
+    definition = register_workflow(quick.registry, workflow, agent_mode=mode, updates=True)
+    await quick.add_worker()
+    instance_id = await quick.start(definition.orchestration, "go")
+    assert text_of(await quick.output(instance_id)) == "got: seen"
+    page = await WorkflowRuns(definition, Client(quick.storage)).events(instance_id)
+    told = [item.data for item in page.items if item.event == "update"]
+    assert "".join(each["text"] for each in told) == "got: seen"
+    assert len(told) > 1
+    assert {each["executorId"] for each in told} == {"w"}
+
+
 # ---- people ----------------------------------------------------------------------------------------------------------
 
 

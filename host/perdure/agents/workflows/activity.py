@@ -10,7 +10,6 @@ from typing import Any
 from agent_framework import Executor, Workflow, WorkflowEvent, WorkflowExecutor
 
 from perdure.agents.errors import AgentError
-from perdure.agents.human import HumanPolicy
 from perdure.agents.workflows.agent_calls import has_agents, put_between
 from perdure.agents.workflows.call_journal import CallJournal
 from perdure.agents.workflows.codec import Codec
@@ -25,6 +24,7 @@ from perdure.agents.workflows.framework import (
 )
 from perdure.agents.workflows.isolation import IsolatedExecutor, keeps_objects
 from perdure.agents.workflows.nested_workflow import FinishedWorkflow
+from perdure.agents.workflows.options import Options
 from perdure.agents.workflows.people import is_asked_by_agent
 from perdure.agents.workflows.recording import RecordingContext, RecordingState
 from perdure.agents.workflows.requests import event_of, type_shown
@@ -44,13 +44,11 @@ class ExecutorActivity:
         make: returns the workflow; the same one each time, or a fresh one.
         codec: of the workflow.
         executor_id: the executor.
-        human: how people are waited for whom its agents ask.
+        options: how the workflow is run.
     """
 
-    def __init__(
-        self, make: Callable[[], Workflow], codec: Codec, executor_id: str, human: HumanPolicy | None = None
-    ) -> None:
-        self._human = human
+    def __init__(self, make: Callable[[], Workflow], codec: Codec, executor_id: str, options: Options) -> None:
+        self._options = options
         self._make = make
         self._codec = codec
         self._executor_id = executor_id
@@ -69,7 +67,9 @@ class ExecutorActivity:
             self._turn_at(workflow.executors[self._executor_id]),
             EventTeller(stream_to, self._codec, skip=0 if steps is None else steps["told"]) as teller,
         ):
-            performance = _Performance(workflow, self._codec, self._executor_id, work, teller=teller, human=self._human)
+            performance = _Performance(
+                workflow, self._codec, self._executor_id, work, teller=teller, options=self._options
+            )
             return await (performance.perform() if steps is None else performance.step(steps))
 
     def _turn_at(self, executor: Executor) -> Any:
@@ -92,9 +92,10 @@ class _Performance:
         work: Work,
         *,
         teller: EventTeller,
-        human: HumanPolicy | None,
+        options: Options,
     ) -> None:
-        self._human = human
+        self._human = options.human
+        self._updates = options.updates and work["stream_to"] is not None
         self._teller = teller
         self._workflow = workflow
         self._codec = codec
@@ -117,7 +118,7 @@ class _Performance:
         calls = StepCalls(desk.storage, activity_context().instance_id, steps, self._codec)
         await calls.open()
         await self._isolated.restore(self._work["state"])
-        put_between(self._executor, calls)
+        put_between(self._executor, calls, self._say if self._updates else None)
         done, raised = None, None
         self._teller.hold_failures = "may_ask" in steps
         try:
@@ -164,7 +165,10 @@ class _Performance:
             return
         journal = CallJournal(activity.desk.storage, activity.instance_id, activity.idempotency_key, self._codec)
         await journal.open()
-        put_between(self._executor, journal)
+        put_between(self._executor, journal, self._say if self._updates else None)
+
+    async def _say(self, text: str) -> None:
+        await self._teller.say(self._executor.id, text)
 
     async def _outcome(self, delivery: Delivery, shared: RecordingState) -> Outcome:
         context = RecordingContext(self._workflow, self._teller.tell)

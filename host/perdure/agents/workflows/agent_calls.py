@@ -49,17 +49,22 @@ def agents_of(executor: Executor) -> list[RawAgent[Any]]:
     return [value for value in vars(executor).values() if _can_be_taken_apart(value)]
 
 
-def put_between(executor: Executor, calls: AgentCalls) -> None:
+Say = Callable[[str], Awaitable[None]]
+"""Is told parts of what models say, as they come."""
+
+
+def put_between(executor: Executor, calls: AgentCalls, say: Say | None = None) -> None:
     """Have the agents in an executor's attributes call their models and tools by way of `calls`.
 
     Args:
         executor: a copy that is this activity's own; the agents are copied, too.
         calls: what stands between.
+        say: is told what models say, if anybody is.
     """
     for name, value in list(vars(executor).items()):
         if _can_be_taken_apart(value):
             made = copy.copy(value)
-            made.client = _client(value.client, calls, name)
+            made.client = _client(value.client, calls, name, say)
             made.middleware = [_Tools(calls, name), *(value.middleware or [])]
             setattr(executor, name, made)
 
@@ -77,23 +82,22 @@ class _Tools(FunctionMiddleware):
         await self._calls.tool(self._agent, context, call_next)
 
 
-def _client(client: Any, calls: AgentCalls, name: str) -> Any:
+def _client(client: Any, calls: AgentCalls, name: str, say: Say | None) -> Any:
     made = copy.copy(client)
 
     def respond(*, messages: Sequence[Message], stream: bool, options: Mapping[str, Any], **more: Any) -> Any:
-        def ask() -> Any:
+        def ask(*, stream: bool = False) -> Any:
             return client._inner_get_response(messages=messages, stream=stream, options=options, **more)  # noqa: SLF001 - what clients implement
 
-        async def answer() -> ChatResponse[Any]:
-            return _formatted(await calls.model(name, messages, whole if stream else ask), options)
+        async def spoken() -> ChatResponse[Any]:
+            return await _spoken(ask(stream=True), say)
 
-        async def whole() -> ChatResponse[Any]:
-            response: ChatResponse[Any] = await ask().get_final_response()
-            return response
+        async def answer() -> ChatResponse[Any]:
+            return _formatted(await calls.model(name, messages, spoken if stream or say else ask), options)
 
         if not stream:
             return answer()
-        return client._build_response_stream(_pieces(answer)) if calls.streams else ask()  # noqa: SLF001 - what clients use
+        return client._build_response_stream(_pieces(answer)) if calls.streams else ask(stream=True)  # noqa: SLF001 - what clients use
 
     def get_response(messages: Any, *, options: Any = None, **others: Any) -> Any:
         given = dict(options or {})
@@ -105,6 +109,15 @@ def _client(client: Any, calls: AgentCalls, name: str) -> Any:
     if calls.streams:
         made.get_response = get_response
     return made
+
+
+async def _spoken(stream: Any, say: Say | None) -> ChatResponse[Any]:
+    """Return the whole of an answer that comes bit by bit."""
+    async for update in stream:
+        if say is not None and update.text:
+            await say(update.text)
+    response: ChatResponse[Any] = await stream.get_final_response()
+    return response
 
 
 def _formatted(answer: ChatResponse[Any], options: Mapping[str, Any]) -> ChatResponse[Any]:

@@ -109,7 +109,7 @@ def define(make: Callable[[], Workflow], name: str, options: Options | None = No
             its_name = f"{name}-{executor_id}" if is_made_up(its_name) else its_name
             nested[executor_id] = define(_wrapped_by(make, executor_id), its_name, inner)
     codec = Codec(DeclaredTypes([*MESSAGE_TYPES, *options.types, *declared_by(workflow)]))
-    activities = {each: ExecutorActivity(make, codec, each, options.human).run for each in workflow.executors}
+    activities = {each: ExecutorActivity(make, codec, each, options).run for each in workflow.executors}
     stepped = {each.id: _stepped(name, each, options) for each in workflow.executors.values() if _steps(each, options)}
     if stepped:
         _check_steps(name, make, workflow, codec, stepped)

@@ -61,6 +61,11 @@ class EventTeller:
         """Events that have been told, those before included."""
         return max(self._skip, self._count)
 
+    async def say(self, executor_id: str, text: str) -> None:
+        """Tell a part of what a model says."""
+        if self._writer is not None:
+            await self._writer.write({"executorId": executor_id, "text": text}, "update")
+
     async def _tell(self, event: WorkflowEvent[Any]) -> None:
         if self.hold_failures and event.type == "executor_failed":
             return

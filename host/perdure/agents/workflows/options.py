@@ -22,6 +22,7 @@ class Options:
     retry: Retry = None
     tasks_per_generation: int = 200
     events: bool = True
+    updates: bool = False
     agent_mode: AgentMode = "turn"
     model_retry: RetryPolicy | None = MODEL_RETRY
     tool_retry: Retry = None

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from agent_framework import FunctionalWorkflowDefinition, Workflow
 
+from perdure.agents.claims import claim
 from perdure.agents.human import HumanPolicy
 from perdure.agents.retries import MODEL_RETRY, Retry
 from perdure.agents.workflows.definition import WorkflowDefinition, define, define_functional
@@ -43,8 +44,8 @@ class _RegistryTarget:
         self._registry.activities.add(name, function)
 
 
-_registered: WeakKeyDictionary[Any, dict[str, tuple[str, WorkflowDefinition]]] = WeakKeyDictionary()
-"""Names of functions in lower case, by the owner of the functions; with the name as it is written and its workflow."""
+_registered: WeakKeyDictionary[Any, dict[str, WorkflowDefinition]] = WeakKeyDictionary()
+"""Workflows by the names of their orchestrations in lower case, by the owner of the functions."""
 
 
 def register_workflow(
@@ -56,6 +57,7 @@ def register_workflow(
     retry: Retry = None,
     tasks_per_generation: int = 200,
     events: bool = True,
+    updates: bool = False,
     agent_mode: AgentMode = "turn",
     model_retry: RetryPolicy | None = MODEL_RETRY,
     tool_retry: Retry = None,
@@ -74,6 +76,8 @@ def register_workflow(
         retry: how executors that raise are tried again: a policy for all, or policies by executor id.
         tasks_per_generation: activities after which a run continues as new, so that its history stays short.
         events: whether what executors do is told in a durable stream, `events`, of the instance.
+        updates: whether what models say is told there bit by bit, too, as events `update`: they are asked for answers
+            that come so.
         agent_mode: `turn` runs all that an executor does in a superstep in one activity; in `steps` each call of an
             agent's model and each call of a tool is an activity of its own.
         model_retry: how a call of a model that fails is tried again, in mode `steps`; by default three attempts, two
@@ -95,6 +99,7 @@ def register_workflow(
         retry=retry,
         tasks_per_generation=tasks_per_generation,
         events=events,
+        updates=updates,
         agent_mode=agent_mode,
         model_retry=model_retry,
         tool_retry=tool_retry,
@@ -105,39 +110,37 @@ def register_workflow(
     else:
         make = _checked(workflow)
         definition = define(make, checked_workflow_name(name or make().name), options)
-    taken = _registered.setdefault(target if owner is None else owner, {})
+    owner = target if owner is None else owner
+    registered = _registered.setdefault(owner, {})
     functions = _RegistryTarget(target) if isinstance(target, Registry) else target
     for each in definition.all():
         checked_workflow_name(each.name)
-        known = taken.get(f"orchestrator {each.orchestration.casefold()}")
-        if known is not None and each is not definition and known[1].signature == each.signature:
-            continue
-        _register(functions, each, taken)
+        known = registered.get(each.orchestration.casefold())
+        if known is None or each is definition or not _is_same(known, each):
+            _register(functions, each, owner)
+            registered[each.orchestration.casefold()] = each
     return definition
 
 
-def _register(
-    target: FunctionTarget, workflow: WorkflowDefinition, taken: dict[str, tuple[str, WorkflowDefinition]]
-) -> None:
-    _claim(taken, "orchestrator", workflow.orchestration, workflow)
+def _is_same(one: WorkflowDefinition, other: WorkflowDefinition) -> bool:
+    return one.signature == other.signature and one.stepped.keys() == other.stepped.keys()
+
+
+def _register(target: FunctionTarget, workflow: WorkflowDefinition, owner: Any) -> None:
+    _claim(owner, "orchestrator", workflow.orchestration, workflow)
     target.add_orchestrator(workflow.orchestration, orchestrator_of(workflow))
     for executor_id, perform in workflow.activities.items():
         for name in workflow.activities_of(executor_id):
-            _claim(taken, "activity", name, workflow)
+            _claim(owner, "activity", name, workflow)
             target.add_activity(name, _activity_function(perform))
 
 
-def _claim(
-    taken: dict[str, tuple[str, WorkflowDefinition]], kind: str, name: str, workflow: WorkflowDefinition
-) -> None:
-    key = f"{kind} {name.casefold()}"
-    if key in taken:
-        other, its_workflow = taken[key]
+def _claim(owner: Any, kind: str, name: str, workflow: WorkflowDefinition) -> None:
+    problem = claim(owner, kind, name, f"workflow '{workflow.name}'")
+    if problem is not None:
         raise WorkflowRegistrationError(
-            f"workflow '{workflow.name}' needs an {kind} named '{name}', but workflow '{its_workflow.name}' has "
-            f"'{other}' already: rename a workflow or an executor (upper and lower case are the same)"
+            f"{problem}: rename a workflow, an executor or an agent (upper and lower case are the same)"
         )
-    taken[key] = (name, workflow)
 
 
 def _checked(workflow: Any) -> Callable[[], Workflow]:
