@@ -15,7 +15,10 @@ PYTHON ?= $(shell for version in 3.13 3.12 3.11; do \
 		if "$$candidate" -c 'import sys, venv, sqlite3' >/dev/null 2>&1; then echo "$$candidate"; exit; fi; done; done; \
 	echo python3)
 
-.PHONY: start start-azurite test coverage lint format simulate faults audit limits clean
+# Of `make bench`: the JSON of an earlier run, and more options (ARGS=--help tells them).
+COMPARE ?=
+
+.PHONY: start start-azurite test coverage lint format simulate faults audit limits bench clean
 
 start: $(VENV)/app.stamp  ## run the sample app on the embedded store
 	$(BIN)/perdure start --storage embedded --port $(PORT)
@@ -57,6 +60,9 @@ faults: $(VENV)/dev.stamp node_modules/azurite.stamp  ## kill hosts and the stor
 limits: $(VENV)/dev.stamp node_modules/azurite.stamp  ## docs/limits.md in full, on both stores: about half an hour
 	PERDURE_LIMITS=full $(BIN)/python -m pytest tests/limits -q -s --timeout 0 $(ARGS)
 
+bench: $(VENV)/bench.stamp node_modules/azurite.stamp  ## how fast: every workload on every store, and peers beside it
+	$(BIN)/python -m benchmarks --compare '$(COMPARE)' $(ARGS)
+
 clean:
 	rm -rf $(VENV) node_modules build dist .perdure .pytest_cache .mypy_cache .ruff_cache
 
@@ -71,6 +77,10 @@ $(VENV)/app.stamp: $(VENV)/bin/python pyproject.toml
 $(VENV)/dev.stamp: $(VENV)/bin/python pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@ $(VENV)/app.stamp
+
+$(VENV)/bench.stamp: $(VENV)/dev.stamp
+	$(BIN)/pip install --quiet --editable '.[bench]'
+	touch $@
 
 # Azurite 3.36 needs Node >= 21 to run; npm of that Node installs it.
 node_modules/azurite.stamp: $(VENV)/dev.stamp

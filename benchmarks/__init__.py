@@ -1,0 +1,1 @@
+"""Benchmarks of Perdure: `make bench`. Each measurement runs in a process of its own."""

@@ -1,0 +1,39 @@
+"""A worker process with CPU-bound activities: the first line of its input names the store; it ends with its input."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Generator
+from typing import Any
+
+from benchmarks.bench import Bench
+from benchmarks.burning import burn
+from benchmarks.stores import Place
+from perdure.core.context import OrchestrationContext
+
+
+async def _work() -> None:
+    name, _, connection = sys.stdin.readline().strip().partition(" ")
+    bench = Bench(Place(name, connection), {})
+
+    @bench.activity
+    def burns(milliseconds: float) -> None:
+        burn(milliseconds)
+
+    @bench.orchestrator
+    def burn_all(context: OrchestrationContext) -> Generator[Any, Any, Any]:
+        number, milliseconds = context.get_input()
+        done = yield context.task_all([context.call_activity("burns", milliseconds) for _ in range(number)])
+        return len(done)
+
+    await bench.create()
+    bench.serve()
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.read)
+    await bench.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(_work())
