@@ -150,8 +150,12 @@ def _add_peers(run: Run, workload: str, options: argparse.Namespace, console: Co
 
 
 def _revision() -> str:
-    git = subprocess.run(  # noqa: S607 - where git is, PATH says
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+    git = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],  # noqa: S607 - where git is, PATH says
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return git.stdout.strip() or "unknown"
 

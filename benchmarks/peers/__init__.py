@@ -24,7 +24,7 @@ class Peer:
 
 
 PEERS = {
-    "dbos": Peer("dbos_peer", "SQLite file", ("dbos>=3,<4",)),
+    "dbos": Peer("dbos_peer", "SQLite file", ("dbos>=3,<4", "pysqlite3-binary; platform_system == 'Linux'")),
     "durabletask": Peer("durabletask_peer", "memory", ("durabletask>=1.12,<2",)),
     "langgraph": Peer("langgraph_peer", "SQLite file", ("langgraph>=1,<2", "langgraph-checkpoint-sqlite>=3,<4")),
     "restate": Peer(

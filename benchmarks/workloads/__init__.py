@@ -18,8 +18,8 @@ InBench = Callable[[Bench], Awaitable[Figures]]
 class Workload:
     """One kind of work.
 
-    `sizes` are those of the issue's figures; `small` ones show that it works, and say nothing of speed. Functions of
-    `run` and `floor` get a bench; those of `hosted` and `hosted_floor` a place and sizes, and run processes of their own.
+    `small` sizes show that it works, and say nothing of speed. Functions of `run` and `floor` get a bench; those of
+    `hosted` and `hosted_floor` get a place and sizes, and run processes of their own.
     """
 
     tells: str
