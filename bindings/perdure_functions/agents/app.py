@@ -37,6 +37,7 @@ class AgentFunctionApp(DFApp):
         agents: the agents; more may be added with `add_agent`.
         http_auth_level: key that the routes ask for.
         workflows: workflows of the Agent Framework; more may be added with `add_workflow`.
+        workflow_options: options of `add_workflow` for all of `workflows`, such as `agent_mode`.
         enable_health_check: offer `GET health`.
         enable_http_endpoints: offer the agents' routes.
         enable_mcp_tool_trigger: offer each agent as a tool over the Model Context Protocol.
@@ -55,6 +56,7 @@ class AgentFunctionApp(DFApp):
         http_auth_level: func.AuthLevel | str = func.AuthLevel.FUNCTION,
         *,
         workflows: Sequence[Any] | None = None,
+        workflow_options: Mapping[str, Any] | None = None,
         enable_health_check: bool = True,
         enable_http_endpoints: bool = True,
         enable_mcp_tool_trigger: bool = False,
@@ -79,7 +81,7 @@ class AgentFunctionApp(DFApp):
         for agent in agents or ():
             self.add_agent(agent)
         for workflow in workflows or ():
-            self.add_workflow(workflow)
+            self.add_workflow(workflow, **(workflow_options or {}))
 
     @property
     def agents(self) -> Mapping[str, Any]:

@@ -131,6 +131,24 @@ async def test_answers_reach_workflows_in_workflows(driver):
     assert len(status["output"]) == 3
 
 
+@pytest.mark.parametrize("mode", ["turn", "steps"])
+async def test_a_call_of_an_agent_is_approved_in_plain_words(drive, mode):
+    workflows = [corpus.approving_agent()]
+    app = df.agents.AgentFunctionApp(
+        http_auth_level=ANONYMOUS, workflows=workflows, workflow_options={"agent_mode": mode}
+    )
+    driver = await drive(app)
+    status = await waiting(driver, "p", "approving-agent", 1)
+    [asked] = status["pendingHumanInputRequests"]
+    assert asked["requestData"]["function_call"]["arguments"] == {"amount": 7}
+    code, error = await refused(driver, "POST", asked["respondUrl"], {"answer": "yes"})
+    assert code == 400
+    assert 'answered with {"approved": true or false}' in error
+    await driver.request("POST", asked["respondUrl"], {"approved": True})
+    [output] = (await ended(driver, "approving-agent", "p"))["output"]
+    assert "paid 7" in output["messages"][-1]["contents"][0]["text"]
+
+
 async def refused(driver, method, target, body=None, **options):
     answer = await driver.request(method, target, body, **options)
     return answer.status_code, content(answer)["error"]

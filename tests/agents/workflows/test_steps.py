@@ -365,9 +365,11 @@ async def test_who_does_not_answer_in_time_refuses(quick):
     assert wiped == []
 
 
-async def test_a_question_that_nobody_answers_in_time(quick):
+@pytest.mark.parametrize("tasks_per_generation", [200, 1])
+async def test_a_question_that_nobody_answers_in_time(quick, tasks_per_generation):
     question = alone(once(call("ask_human", question="?")), ask_human_tool())
-    output = await run(quick, question, human=HumanPolicy(timeout=SOON))
+    policy = HumanPolicy(timeout=SOON, ask=["clerk", "boss"])
+    output = await run(quick, question, human=policy, tasks_per_generation=tasks_per_generation)
     assert text_of(output) == "got: Nobody answered the question in time: consider it refused."
 
 

@@ -101,8 +101,8 @@ class StepCalls:
         finally:
             self._over = True
             stopped.cancel()
-            if task.cancel():
-                await asyncio.wait({task})
+            if task.cancel():  # nothing that it still raises matters: it will run again
+                await asyncio.gather(task, return_exceptions=True)
 
     # ---- calls -----------------------------------------------------------------------------------------------------
 
