@@ -103,7 +103,7 @@ else:
     def __getattr__(name: str) -> object:
         """`df.agents`, which needs the extra `agents`, is imported when it is first asked for."""
         if name == "agents":
-            import importlib
+            import perdure_functions.agents
 
-            return importlib.import_module("perdure_functions.agents")
+            return perdure_functions.agents
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

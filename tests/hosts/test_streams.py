@@ -17,7 +17,7 @@ EVERYTHING = [{"step": step, "number": number} for step in (1, 2) for number in 
 
 @pytest.fixture(params=["embedded", pytest.param("azurite", marks=pytest.mark.azurite)])
 def talking(request, tmp_path):
-    return deployed(HOSTS / "stream_app", "StreamApp", request, tmp_path)
+    return deployed(HOSTS / "stream_app", request, tmp_path)
 
 
 class EventSource:
