@@ -100,7 +100,7 @@ WORKLOADS = {
     ),
     "idle": Workload(
         "a host that has nothing to do, after its first minutes",
-        {"settle_s": 200, "watch_s": 240},
+        {"settle_s": 130, "watch_s": 240},
         {"settle_s": 3, "watch_s": 5},
         "requests_per_hour",
         hosted=hosted.idle,
