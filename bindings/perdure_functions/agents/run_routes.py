@@ -150,7 +150,7 @@ def _shown(agent: str, result: dict[str, Any], *, as_text: bool = False) -> func
 
 
 def _header_text(value: str) -> str:
-    return value if value.isascii() and value.isprintable() else quote(value)
+    return value if value.isascii() and value.isprintable() and value == value.strip() else quote(value)
 
 
 def _run_path(agent: str, result: dict[str, Any]) -> str:

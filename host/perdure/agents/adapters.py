@@ -16,6 +16,8 @@ from agent_framework import (
     ResponseStream,
 )
 
+from perdure.agents.errors import AgentError
+
 Reply = str | Message | AgentResponse[Any]
 """What a function may answer; pieces of a text, if it is an async generator."""
 
@@ -72,9 +74,9 @@ class FunctionAgent(BaseAgent):
     async def _whole(self, conversation: list[Message]) -> AgentResponse[Any]:
         answer = self._answers(conversation)
         if not hasattr(answer, "__aiter__"):
-            return _response(await answer)
+            return self._response(await answer)
         pieces = [piece async for piece in answer]
-        return _response("".join(pieces))
+        return self._response("".join(pieces))
 
     async def _pieces(self, conversation: list[Message]) -> AsyncIterator[AgentResponseUpdate]:
         answer = self._answers(conversation)
@@ -82,10 +84,21 @@ class FunctionAgent(BaseAgent):
             async for piece in answer:
                 yield AgentResponseUpdate(role="assistant", contents=[Content.from_text(piece)])
             return
-        for message in _response(await answer).messages:
+        for message in self._response(await answer).messages:
             yield AgentResponseUpdate(
                 role=message.role, contents=list(message.contents), message_id=message.message_id or None
             )
+
+    def _response(self, reply: Reply) -> AgentResponse[Any]:
+        if isinstance(reply, AgentResponse):
+            return reply
+        if not isinstance(reply, str | Message):
+            raise AgentError(
+                f"agent '{self.name}' answered {type(reply).__name__}: what it returns is a text, a Message or an "
+                f"AgentResponse"
+            )
+        message = reply if isinstance(reply, Message) else Message(role="assistant", contents=[reply])
+        return AgentResponse(messages=[message])
 
 
 def _messages(given: Any) -> list[Message]:
@@ -93,13 +106,6 @@ def _messages(given: Any) -> list[Message]:
         return []
     many = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     return [each if isinstance(each, Message) else Message(role="user", contents=[each]) for each in many]
-
-
-def _response(reply: Reply) -> AgentResponse[Any]:
-    if isinstance(reply, AgentResponse):
-        return reply
-    message = reply if isinstance(reply, Message) else Message(role="assistant", contents=[reply])
-    return AgentResponse(messages=[message])
 
 
 def _runnable(runnable: Any) -> Answering:

@@ -14,7 +14,7 @@ from perdure.agents.claims import claim
 from perdure.agents.errors import AgentError
 from perdure.agents.framework_agents import LoopLimits, call_tool, keeps_own_history
 from perdure.agents.human import HumanPolicy
-from perdure.agents.messages import all_dumped, all_loaded, said_in
+from perdure.agents.messages import all_dumped, all_loaded, fitting, said_in
 from perdure.agents.model_step import Asked, one_step, whole_turn
 from perdure.agents.naming import checked_agent_name, entity_name, model_name, session_entity_id, tool_name, turn_name
 from perdure.agents.requests import RunRequest
@@ -152,8 +152,7 @@ class DurableAgentDefinition:
         telling = Telling(self.callback, about)
 
         async def on_update(update: Any) -> None:
-            said = said_in(update)
-            if said:
+            for said in said_in(update):
                 await stream.write(said, "update")
             await telling.update(update)
 
@@ -189,7 +188,7 @@ class DurableAgentDefinition:
             result = {"type": "function_result", "call_id": plan["callId"], "result": outcome.result}
             if outcome.exception is not None:
                 result["exception"] = str(outcome.exception)
-            await stream.write({"name": plan["name"], **result}, "tool_result")
+            await stream.write(fitting({"name": plan["name"], **result}), "tool_result")
             return dict(await stream.complete(result))
 
     async def _state(self, session: str) -> SessionState:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agent_framework import AgentResponse, AgentResponseUpdate, Message
 
+from perdure.streaming.chunk import MAX_ITEM_BYTES
+
 _OURS = ("correlationId", "createdAt")
 """What stored messages have besides."""
+
+_LARGEST_ITEM = MAX_ITEM_BYTES - 1024
+_LONGEST_TEXT = _LARGEST_ITEM // 12
+"""In characters: one that needs two escapes has twelve bytes in JSON."""
 
 
 def dumped(message: Message) -> dict[str, Any]:
@@ -33,12 +40,33 @@ def all_dumped(messages: Iterable[Message]) -> list[dict[str, Any]]:
     return [dumped(each) for each in messages]
 
 
-def said_in(update: AgentResponseUpdate) -> dict[str, Any]:
-    """Return what readers of a turn's stream get of a piece of an answer; nothing if it says nothing."""
+def said_in(update: AgentResponseUpdate) -> list[dict[str, Any]]:
+    """Return the items that readers of a turn's stream get of a piece of an answer; none if it says nothing."""
     contents = [part for part in update.contents if part.type != "usage"]
     if contents and all(part.type == "text" for part in contents):
-        return {"text": "".join(part.text or "" for part in contents)}
-    return {"contents": [_without_nothing(part.to_dict()) for part in contents]} if contents else {}
+        text = "".join(part.text or "" for part in contents)
+        return [{"text": text[start : start + _LONGEST_TEXT]} for start in range(0, len(text) or 1, _LONGEST_TEXT)]
+    told = [_without_nothing(part.to_dict()) for part in contents]
+    if _size(told) <= _LARGEST_ITEM:
+        return [{"contents": told}] if told else []
+    return [{"contents": [fitting(part)]} for part in told]
+
+
+def fitting(told: dict[str, Any]) -> dict[str, Any]:
+    """Return what is told of a content, such as a tool's result, in a stream: all of it, or how much is left out of
+    what one item of a stream can't hold.
+    """
+    size = _size(told)
+    if size <= _LARGEST_ITEM:
+        return told
+    named = {
+        key: told[key][:100] for key in ("name", "type", "call_id", "media_type") if isinstance(told.get(key), str)
+    }
+    return {**named, "omitted_bytes": size}
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value))
 
 
 def response_of(stored: Mapping[str, Any]) -> AgentResponse[Any]:

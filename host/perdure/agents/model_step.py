@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from agent_framework import AgentResponse, AgentSession, Content, FunctionTool, Message, RawAgent
 
@@ -59,13 +60,24 @@ async def one_step(agent: RawAgent[Any], asked: Asked, on_update: OnUpdate) -> R
     offered = ToolsOffered(copied)
     said = _unsaid(asked.said) if session.service_session_id else list(asked.said)
     response = await _run(copied, said, on_update, session=session, options=asked.options)
-    calls = [
-        _planned(part, offered.tools.get(part.name or ""))
+    asked_for = [
+        part
         for message in response.messages
         for part in message.contents
         if part.type == "function_call" and not part.hosted
     ]
+    _tell_apart(asked_for)
+    calls = [_planned(part, offered.tools.get(part.name or "")) for part in asked_for]
     return Reply(response, session.to_dict(), calls)
+
+
+def _tell_apart(calls: Sequence[Content]) -> None:
+    """Give an id of its own to each call that has none: without it, its result would be taken for another's."""
+    known: set[str] = set()
+    for call in calls:
+        if not call.call_id or call.call_id in known:
+            call.call_id = f"call-{uuid4().hex}"
+        known.add(call.call_id)
 
 
 def _planned(call: Content, tool: FunctionTool | None) -> dict[str, Any]:
@@ -95,6 +107,8 @@ async def _run(agent: Any, messages: list[Message], on_update: OnUpdate, **other
         outcome = await finish() if finish is not None else AgentResponse.from_updates(updates)
     if not isinstance(outcome, AgentResponse):
         raise AgentError(f"agent '{agent.name}' answered {type(outcome).__name__}, and no AgentResponse")
+    if not outcome.messages:
+        raise AgentError(f"agent '{agent.name}' answered nothing at all: its reply has no message")
     return outcome
 
 

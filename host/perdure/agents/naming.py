@@ -31,8 +31,10 @@ def checked_agent_name(name: object) -> str:
 
 def checked_session_key(key: object) -> str:
     """Return the key of a session. Raises AgentError if no session can have it."""
-    if not isinstance(key, str) or not key.strip() or len(key) > SESSION_LIMIT:
-        raise AgentError(f"a session id is a text of 1 to {SESSION_LIMIT} characters, not {key!r}")
+    if not isinstance(key, str) or not key.strip() or len(key) > SESSION_LIMIT or key in (".", ".."):
+        raise AgentError(
+            f"a session id is a text of 1 to {SESSION_LIMIT} characters, and neither '.' nor '..', not {key!r}"
+        )
     return key
 
 

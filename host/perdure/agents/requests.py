@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from perdure.agents.messages import all_dumped, all_loaded
 from perdure.agents.naming import checked_correlation
 
 
@@ -40,6 +41,14 @@ class RunRequest(BaseModel):
         if value is None or value == "":
             return "user"
         return value.strip().lower() if isinstance(value, str) else value
+
+    @field_validator("messages")
+    @classmethod
+    def _readable(cls, value: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+        try:
+            return None if value is None else all_dumped(all_loaded(value))
+        except Exception as error:
+            raise ValueError(f"messages are to be in the framework's JSON form: {error}") from error
 
     @model_validator(mode="after")
     def _says_something(self) -> RunRequest:

@@ -104,4 +104,4 @@ class SessionState:
 
 
 def _size(value: Any) -> int:
-    return len(json.dumps(value, ensure_ascii=False).encode())
+    return len(json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass"))

@@ -156,11 +156,18 @@ def _text_of(message: dict[str, Any]) -> str:
 
 def _tool_calls(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the tool calls of the turn with their results."""
-    calls: dict[str, dict[str, Any]] = {}
+    calls: list[dict[str, Any]] = []
+    unanswered: list[tuple[Any, dict[str, Any]]] = []
     for message in messages:
         for part in message["contents"]:
+            call_id = part.get("call_id")
             if part.get("type") == "function_call":
-                calls[part["call_id"]] = {"name": part.get("name"), "arguments": part.get("arguments")}
-            elif part.get("type") == "function_result" and part.get("call_id") in calls:
-                calls[part["call_id"]]["result"] = part.get("result")
-    return list(calls.values())
+                calls.append({"name": part.get("name"), "arguments": part.get("arguments")})
+                unanswered.append((call_id, calls[-1]))
+            elif part.get("type") == "function_result":
+                # a model may give two calls one id: their results come in the calls' order
+                found = next((each for each in unanswered if each[0] == call_id), None)
+                if found is not None:
+                    unanswered.remove(found)
+                    found[1]["result"] = part.get("result")
+    return calls
