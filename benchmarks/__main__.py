@@ -17,7 +17,7 @@ from benchmarks.chart import draw
 from benchmarks.measure import Order
 from benchmarks.measuring import load
 from benchmarks.peers import PEERS
-from benchmarks.peers.running import PeerMissing, measure_peer
+from benchmarks.peers.running import PeerFailed, PeerMissing, measure_peer
 from benchmarks.records import Record, Run, differences, read_run, this_machine, write_run
 from benchmarks.report import show, show_differences, write_page
 from benchmarks.stores import ROOT, STORES, Place, new_place
@@ -147,6 +147,9 @@ def _add_peers(run: Run, workload: str, options: argparse.Namespace, console: Co
         except PeerMissing as missing:
             run.skipped[name] = str(missing)
             console.print(f"{name} is not measured: {missing}", markup=False)
+        except PeerFailed as failed:
+            run.skipped[f"{workload} on {name}"] = str(failed)
+            console.print(f"{workload} on {name} is not measured: {failed}", markup=False)
 
 
 def _revision() -> str:

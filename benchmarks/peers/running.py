@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -20,32 +22,26 @@ _HOME = ROOT / ".perdure" / "peers"
 _INSTALLS_WITHIN = 600
 _LONGEST = 900
 _SAID = 300
+_FOLDERS = re.compile(r"/(?:[^\s/'\"]+/)+")
 
 
 class PeerMissing(Exception):
-    """A peer can't be installed or run here; the text says why."""
+    """A peer can't be installed here; the text says why."""
+
+
+class PeerFailed(Exception):
+    """A peer is here, but did not get through a workload; the text says why."""
 
 
 def measure_peer(name: str, workload: str, sizes: dict[str, int]) -> Record:
-    """Install a peer if need be, and measure a workload on it. Raises `PeerMissing`."""
+    """Install a peer if need be, and measure a workload on it. Raises `PeerMissing` and `PeerFailed`."""
     peer = PEERS[name]
     home = _HOME / name
     python = _installed(peer, home)
     with tempfile.TemporaryDirectory(dir=_HOME, prefix="state-") as folder:
         busy = load()
         order = {"workload": workload, "sizes": sizes, "folder": folder, "home": str(home)}
-        done = subprocess.run(
-            # -I would be cleaner, but the modules of the peers are the project's
-            [str(python), "-m", f"benchmarks.peers.{peer.module}"],
-            input=json.dumps(order).encode(),
-            capture_output=True,
-            cwd=ROOT,
-            timeout=_LONGEST,
-            check=False,
-        )
-    if done.returncode:
-        raise PeerMissing(f"{workload} failed there: {_last_words(done.stderr)}")
-    found = msgspec.json.decode(done.stdout.splitlines()[-1])
+        found = _measured(python, peer, order)
     version = _version(python, peer)
     return msgspec.convert(
         {
@@ -58,6 +54,23 @@ def measure_peer(name: str, workload: str, sizes: dict[str, int]) -> Record:
         },
         Record,
     )
+
+
+def _measured(python: Path, peer: Peer, order: Mapping[str, object]) -> dict[str, object]:
+    try:
+        done = subprocess.run(
+            [str(python), "-m", f"benchmarks.peers.{peer.module}"],
+            input=json.dumps(order).encode(),
+            capture_output=True,
+            cwd=ROOT,
+            timeout=_LONGEST,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PeerFailed(f"it was not done in {_LONGEST} s") from error
+    if done.returncode:
+        raise PeerFailed(_last_words(done.stderr))
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=dict[str, object])
 
 
 def _installed(peer: Peer, home: Path) -> Path:
@@ -82,7 +95,10 @@ def _installed(peer: Peer, home: Path) -> Path:
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, timeout=_INSTALLS_WITHIN, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_INSTALLS_WITHIN, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise PeerMissing(f"it could not be installed within {_INSTALLS_WITHIN} s") from error
     if done.returncode:
         raise PeerMissing(f"it can't be installed here: {_last_words(done.stderr)}")
 
@@ -94,6 +110,6 @@ def _version(python: Path, peer: Peer) -> str:
 
 
 def _last_words(output: bytes) -> str:
-    """Return the end of what a process said, on one line, without the project's place on this machine."""
-    text = " ".join(output.decode(errors="replace").replace(str(ROOT), ".").split())
+    """Return the end of what a process said, on one line, without this machine's folders."""
+    text = _FOLDERS.sub("", " ".join(output.decode(errors="replace").split()))
     return text[-_SAID:] or "it said nothing"
