@@ -2,7 +2,7 @@
 
 import azure.functions as func
 import pytest
-from agent_framework import Agent
+from agent_framework import Agent, WorkflowBuilder
 
 import perdure_functions as df
 from tests.agents.models import ScriptedModel, says
@@ -74,3 +74,37 @@ def test_importing_agents_needs_nothing_until_they_are_asked_for():
     assert shown.stderr.splitlines()[-1] == (
         "ImportError: perdure.agents needs the Agent Framework: pip install 'perdure[agents]'"
     )
+
+
+def test_the_constructor_is_that_of_the_frameworks_host():
+    """Its samples say `workflow=`, and some give the first arguments by their places."""
+    first, second, third = (
+        WorkflowBuilder(name=name, start_executor=agent(f"{name}-writer")).build()
+        for name in ("first", "second", "third")
+    )
+    app = df.agents.AgentFunctionApp(
+        [agent("w")],
+        first,
+        {"second": second, "other": third},
+        func.AuthLevel.ANONYMOUS,
+        False,
+        False,
+        5,
+        0.5,
+        True,
+        None,
+    )
+    assert list(app.workflows) == ["first", "second", "other"]
+    names = functions(app)
+    assert names["mcptool-w"]
+    assert not {"health", "http-w"} & set(names)
+    assert {"dafx-first", "dafx-second", "dafx-other"} <= set(app.registry().orchestrators.all)
+    app.add_agent(agent("w"), entity_id="scoped")
+    assert list(app.agents) == ["w", "scoped"]
+
+
+def test_an_option_that_is_none_is_refused_at_once():
+    with pytest.raises(TypeError, match="AgentFunctionApp has no option 'expires_afer'"):
+        df.agents.AgentFunctionApp(expires_afer=None)
+    with pytest.raises(TypeError, match="AgentFunctionApp has no option 'entity_id'"):
+        df.agents.AgentFunctionApp([agent()], entity_id="x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,6 +26,8 @@ _log = logging.getLogger("perdure.agents")
 
 _MAX_POLL_RETRIES = 30
 _POLL_INTERVAL = 1.0
+_DEFAULTS = set(inspect.signature(DurableAgentDefinition).parameters) - {"agent", "client", "name", "callback"}
+"""What may be said for all agents at once."""
 
 
 class AgentFunctionApp(DFApp):
@@ -35,37 +38,43 @@ class AgentFunctionApp(DFApp):
 
     Args:
         agents: the agents; more may be added with `add_agent`.
+        workflow: a workflow of the Agent Framework, if there is just one.
+        workflows: its workflows, or these by the names that they are to have; more may be added with `add_workflow`.
         http_auth_level: key that the routes ask for.
-        workflows: workflows of the Agent Framework; more may be added with `add_workflow`.
-        workflow_options: options of `add_workflow` for all of `workflows`, such as `agent_mode`.
         enable_health_check: offer `GET health`.
         enable_http_endpoints: offer the agents' routes.
         enable_mcp_tool_trigger: offer each agent as a tool over the Model Context Protocol.
         default_callback: is told of the answers of agents that have no callback of their own.
         max_poll_retries: with `poll_interval_seconds`, how long a request waits for an answer: so many times this.
         poll_interval_seconds: seconds.
+        workflow_options: options of `add_workflow` for all these workflows, such as `agent_mode`.
         defaults: options of `add_agent` for all agents, such as `mode` or `expires_after`.
 
     Raises:
         AgentError: an agent can't be made durable, or two have the same name.
+        TypeError: there is no such option.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the order in which the framework's own host takes them
         self,
         agents: Sequence[Any] | None = None,
+        workflow: Any = None,
+        workflows: Sequence[Any] | Mapping[str, Any] | None = None,
         http_auth_level: func.AuthLevel | str = func.AuthLevel.FUNCTION,
-        *,
-        workflows: Sequence[Any] | None = None,
-        workflow_options: Mapping[str, Any] | None = None,
         enable_health_check: bool = True,
         enable_http_endpoints: bool = True,
-        enable_mcp_tool_trigger: bool = False,
-        default_callback: AgentResponseCallbackProtocol | None = None,
         max_poll_retries: int = _MAX_POLL_RETRIES,
         poll_interval_seconds: float = _POLL_INTERVAL,
+        enable_mcp_tool_trigger: bool = False,
+        default_callback: AgentResponseCallbackProtocol | None = None,
+        *,
+        workflow_options: Mapping[str, Any] | None = None,
         **defaults: Any,
     ) -> None:
         super().__init__(http_auth_level=http_auth_level)
+        unknown = next((name for name in defaults if name not in _DEFAULTS), None)
+        if unknown is not None:
+            raise TypeError(f"AgentFunctionApp has no option '{unknown}'")
         if max_poll_retries < 1 or not poll_interval_seconds > 0:
             raise AgentError("max_poll_retries is at least 1, and poll_interval_seconds more than zero")
         self.enable_http_endpoints = enable_http_endpoints
@@ -80,8 +89,10 @@ class AgentFunctionApp(DFApp):
         """The workflows by name."""
         for agent in agents or ():
             self.add_agent(agent)
-        for workflow in workflows or ():
-            self.add_workflow(workflow, **(workflow_options or {}))
+        named = workflows.items() if isinstance(workflows, Mapping) else ((None, each) for each in workflows or ())
+        for name, each in ((None, workflow), *named) if workflow is not None else named:
+            options = dict(workflow_options or {}) | ({"name": name} if name else {})
+            self.add_workflow(each, **options)
 
     @property
     def agents(self) -> Mapping[str, Any]:
@@ -94,6 +105,8 @@ class AgentFunctionApp(DFApp):
         callback: AgentResponseCallbackProtocol | None = None,
         enable_http_endpoint: bool | None = None,
         enable_mcp_tool_trigger: bool | None = None,
+        *,
+        entity_id: str | None = None,
         **options: Any,
     ) -> None:
         """Make an agent durable.
@@ -103,6 +116,7 @@ class AgentFunctionApp(DFApp):
             callback: is told of its answers.
             enable_http_endpoint: offer its routes; by default what the app says.
             enable_mcp_tool_trigger: offer it as a tool; by default what the app says.
+            entity_id: the name to use in place of its own, as the framework's host calls it; the same as `name`.
             options: `name`, `mode`, `model_retry`, `tool_retry`, `human`, `expires_after`, `max_transcript_bytes`,
                 `compaction`: see `perdure.agents.DurableAgentDefinition`.
 
@@ -110,7 +124,8 @@ class AgentFunctionApp(DFApp):
             AgentError: it can't be made durable, there is an agent of this name, or a workflow whose functions have
                 the names of the agent's.
         """
-        chosen = self._defaults | options | ({} if callback is None else {"callback": callback})
+        named = {} if entity_id is None else {"name": entity_id}
+        chosen = self._defaults | named | options | ({} if callback is None else {"callback": callback})
         definition = DurableAgentDefinition(agent, self.runtime.client, **chosen)
         taken = next((name for name in self._definitions if name.casefold() == definition.name.casefold()), None)
         if taken is not None:
