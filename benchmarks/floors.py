@@ -115,6 +115,7 @@ async def entity(bench: Bench) -> dict[str, float]:
 async def long(bench: Bench) -> dict[str, float]:
     """See `TELLS`."""
     size, last, width = int(bench.shape["turn_bytes"]), bench.sizes["last"], bench.sizes["width"]
+    bench.counts.clear()
     etag = await _insert(bench, "long")
     loop = asyncio.get_running_loop()
     times = [loop.time()]

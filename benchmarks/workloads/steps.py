@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 from collections.abc import Generator
 from typing import Any
 
@@ -106,11 +107,11 @@ async def long(bench: Bench) -> dict[str, float]:
 
 
 async def _row_seconds(bench: Bench, prefix: str) -> float:
-    """Return the shortest time from creation to the last change of the instances of a prefix."""
+    """Return the median time from creation to the last change of the instances of a prefix."""
     seconds = []
     for number in range(bench.sizes["rounds"]):
         status = await bench.watcher.get_status(f"{prefix}{number}")
         if status.created_time is None or status.last_updated_time is None:
             raise ValueError("an instance is missing")
         seconds.append((status.last_updated_time - status.created_time).total_seconds())
-    return min(seconds)
+    return statistics.median(seconds)
