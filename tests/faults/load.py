@@ -189,12 +189,22 @@ class Load:
         begun = time.monotonic()
         storage = self.behind.storage()
         try:
-            while left := await self._left(storage):
+            while left := await self._left(storage) or await self._wrong_so_far():
                 assert time.monotonic() - begun < seconds, f"not over after {seconds} s: {left}"
                 await asyncio.sleep(0.1)
         finally:
             await storage.close()
         return time.monotonic() - begun
+
+    async def _wrong_so_far(self) -> str:
+        """Return what is not as it must be in the end. Messages that entities may have sent to themselves can't be told
+        from others while they are hidden: among those that `_left` excuses there may be one that counts.
+        """
+        try:
+            await self._judge_states()
+        except AssertionError as error:
+            return f"all has ended, but {error}"
+        return ""
 
     async def _left(self, storage: Storage) -> str:
         """Return what is not over yet, shortened; empty if all is."""
@@ -247,9 +257,9 @@ class Load:
         deposits = [each for each in self.planned if each.name == "deposits"]
         states = {(entity.id.name, entity.id.key): entity.state for entity in entities}
         for key in ("0", "1") if deposits else ():
-            assert states["counter", key] == 22 * len(deposits)
+            assert states.get(("counter", key)) == 22 * len(deposits), (key, states, deposits)
         for each in deposits:
-            assert states["log", each.instance_id] == list(range(8)), each
+            assert states.get(("log", each.instance_id)) == list(range(8)), each
         balances = Counter(dict.fromkeys(ACCOUNTS, 1_000))
         for each in self.planned:
             if each.name == "transfer":
@@ -259,7 +269,8 @@ class Load:
         assert {key: state for (name, key), state in states.items() if name == "account"} == {
             key: balance for key, balance in balances.items() if ("account", key) in states
         }
-        assert [entity.id for entity in entities if entity.locked_by is not None or entity.backlog_queue_size] == []
+        busy = [entity.id for entity in entities if entity.locked_by is not None or entity.backlog_queue_size]
+        assert busy == [], f"locked or waited for: {busy}"
 
 
 _STEPS = {"chain": 8, "fan": 11, "tree": 4, "timed": 1, "told": 3, "ring": 6, "bulky": 2, "deposits": 1, "transfer": 1}
