@@ -1,5 +1,8 @@
 """An app of agents: what it is told, and what functions it has."""
 
+import re
+from datetime import timedelta
+
 import azure.functions as func
 import pytest
 from agent_framework import Agent, WorkflowBuilder
@@ -108,3 +111,37 @@ def test_an_option_that_is_none_is_refused_at_once():
         df.agents.AgentFunctionApp(expires_afer=None)
     with pytest.raises(TypeError, match="AgentFunctionApp has no option 'entity_id'"):
         df.agents.AgentFunctionApp([agent()], entity_id="x")
+
+
+POLICY = df.RetryPolicy(timedelta(seconds=1), max_number_of_attempts=2)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("expires_after", timedelta(0), "expires_after is a positive timedelta, or None"),
+        ("expires_after", 14, "expires_after is a positive timedelta, or None"),
+        ("max_transcript_bytes", "1", "max_transcript_bytes is a positive whole number"),
+        ("max_transcript_bytes", 0, "max_transcript_bytes is a positive whole number"),
+        ("max_transcript_bytes", True, "max_transcript_bytes is a positive whole number"),
+        ("model_retry", 3, "model_retry is a RetryPolicy, or None"),
+        ("tool_retry", 3, "tool_retry is a RetryPolicy, a RetryPolicy by each tool's name, or None"),
+        ("tool_retry", {"add": 3}, "tool_retry is a RetryPolicy, a RetryPolicy by each tool's name, or None"),
+        ("human", 5, "human is a HumanPolicy, or None"),
+        ("compaction", 5, "compaction is a function, or None"),
+        ("callback", 5, "callback has `on_streaming_response_update` and `on_agent_response`"),
+    ],
+)
+def test_options_of_agents_are_refused_before_a_turn_is_paid_for(option, value, told):
+    app = df.agents.AgentFunctionApp()
+    with pytest.raises(df.agents.AgentError, match=re.escape(f"agent 'w': {told}, not {value!r}")):
+        app.add_agent(agent(), mode="steps", **{option: value})
+    app.add_agent(
+        agent(), expires_after=None, model_retry=POLICY, tool_retry={"add": POLICY}, compaction=lambda said: said
+    )
+
+
+@pytest.mark.parametrize("given", ["x", print, None])
+def test_what_is_no_agent_is_refused(given):
+    with pytest.raises(df.agents.AgentError, match=r"is no agent.*`as_agent` makes one of an async function"):
+        df.agents.AgentFunctionApp().add_agent(given, name="x")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from agent_framework import AgentSession, Content, FunctionTool, RawAgent
 
+from perdure.agents.agent_options import check_options, checked_agent
 from perdure.agents.callbacks import AgentCallbackContext, AgentResponseCallbackProtocol, Telling
 from perdure.agents.claims import claim
 from perdure.agents.errors import AgentError
@@ -59,7 +60,7 @@ class DurableAgentDefinition:
         compaction: makes the transcript shorter after each turn: a function from messages to messages, async or not.
 
     Raises:
-        AgentError: the agent has no proper name, or can't run in this mode.
+        AgentError: this is no agent, it has no proper name, can't run in this mode, or an option makes no sense.
     """
 
     def __init__(
@@ -77,8 +78,18 @@ class DurableAgentDefinition:
         max_transcript_bytes: int = TRANSCRIPT_LIMIT,
         compaction: Compaction | None = None,
     ) -> None:
+        self.agent = checked_agent(agent, name)
         self.name = checked_agent_name(getattr(agent, "name", None) if name is None else name)
-        self.agent = agent
+        options = {
+            "model_retry": model_retry,
+            "tool_retry": tool_retry,
+            "human": human,
+            "callback": callback,
+            "expires_after": expires_after,
+            "max_transcript_bytes": max_transcript_bytes,
+            "compaction": compaction,
+        }
+        check_options(self.name, options)
         self.mode = _checked_mode(agent, mode, self.name)
         self.model_retry = model_retry
         self.human = human or HumanPolicy()
