@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
-from perdure.local.listening import bind
+from perdure.local.listening import bind, inherited
 from perdure.local.options import HostOptions
 
 
@@ -42,7 +41,8 @@ def main(text: str) -> int:
 
     content: dict[str, Any] = json.loads(text)
     options = HostOptions(**{**content["options"], "app_dir": Path(content["options"]["app_dir"])})
-    bound = socket.socket(fileno=content["listening_fd"]) if content["listening_fd"] is not None else None
+    fd = content["listening_fd"]
+    bound = bind(options.address, options.port) if fd is None else inherited(fd)
 
     def stop_at_end_of_pipe(stop: StopRequest) -> None:
         def watch() -> None:
@@ -54,7 +54,7 @@ def main(text: str) -> int:
 
     return run_host(
         options,
-        bound or bind(options.address, options.port),
+        bound,
         show_frames=content["show_frames"],
         on_ready=stop_at_end_of_pipe,
         obey_interrupt=False,

@@ -18,7 +18,8 @@ def bind(address: str, port: int) -> socket.socket:
         HostError: The port is taken, or the address is none of this machine's, or none at all.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sends small pieces at once (TCP_NODELAY) only from sockets that say that they are TCP's
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((address, port))
@@ -34,3 +35,9 @@ def bind(address: str, port: int) -> socket.socket:
         bound.close()
         raise HostError(f"Can't listen on {address!a}: this is no address.") from error
     return bound
+
+
+def inherited(fd: int) -> socket.socket:
+    """Return the socket that another process has bound and handed over as this descriptor."""
+    # not every system tells a socket's protocol, which asyncio asks for: see above
+    return socket.socket(proto=socket.IPPROTO_TCP, fileno=fd)
