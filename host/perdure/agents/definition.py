@@ -10,6 +10,7 @@ from typing import Any, Literal
 from agent_framework import AgentSession, Content, FunctionTool, RawAgent
 
 from perdure.agents.agent_options import check_options, checked_agent
+from perdure.agents.answers import settle
 from perdure.agents.callbacks import AgentCallbackContext, AgentResponseCallbackProtocol, Telling
 from perdure.agents.claims import claim
 from perdure.agents.errors import AgentError
@@ -184,11 +185,16 @@ class DurableAgentDefinition:
             "session": reply.session,
             "calls": reply.calls,
             "human": self.human.to_json(),
+            "closes": True,
             "limits": asdict(self.limits),
         }
 
     async def run_tool(self, work: dict[str, Any]) -> dict[str, Any]:
-        """The activity that runs a tool call; its result is kept as that of the model is."""
+        """The activity that runs a tool call; its result is kept as that of the model is. It also ends a request whose
+        time is over, and returns the answer if one was accepted before.
+        """
+        if "close" in work:
+            return await self._close(work["close"])
         plan, kept = work["call"], work["session"]
         async with activity_context().stream(STREAM) as stream:
             if stream.finished:
@@ -201,6 +207,10 @@ class DurableAgentDefinition:
                 result["exception"] = str(outcome.exception)
             await stream.write(fitting({"name": plan["name"], **result}), "tool_result")
             return dict(await stream.complete(result))
+
+    async def _close(self, request_id: str) -> dict[str, Any]:
+        settled = await settle(await self._client(), activity_context().instance_id, request_id, None)
+        return {"answer": settled.answer}
 
     async def _state(self, session: str) -> SessionState:
         client = await self._client()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+from perdure.agents.answers import settle
 from perdure.agents.errors import AgentError
 from perdure.agents.human import checked_answer, event_name
 from perdure.agents.naming import (
@@ -181,7 +182,7 @@ class AgentSessions:
                 yield {"agent": self._agent, "session_id": key, "correlation_id": correlation, **request}
 
     async def answer(self, session: str, correlation: str, request_id: str, body: Any) -> None:
-        """Answer a request of a turn.
+        """Answer a request of a turn. An answer that is accepted is the one that counts, unless the turn is terminated.
 
         Args:
             session: key of the session.
@@ -201,10 +202,16 @@ class AgentSessions:
         request = next((each for each in _pending(status) if each["requestId"] == request_id), None)
         if request is None:
             raise AlreadyAnswered(f"turn '{correlation}' of session '{session}' does not wait for '{request_id}'")
+        answer = checked_answer(request["kind"], body)
         try:
-            await self._client.raise_event(instance_id, event_name(request_id), checked_answer(request["kind"], body))
-        except InstanceEndedError as error:
+            settled = await settle(self._client, instance_id, request_id, answer)
+            if settled.answer is not None:  # whoever was first may have died before the turn was told
+                await self._client.raise_event(instance_id, event_name(request_id), settled.answer)
+        except (InstanceEndedError, InstanceNotFoundError) as error:
             raise AlreadyAnswered(f"turn '{correlation}' of session '{session}' has ended") from error
+        if not settled.by_this:
+            told = f"request '{request_id}' of turn '{correlation}' in session '{session}'"
+            raise AlreadyAnswered(f"{told} {_ended_by(settled.answer)}: this answer does not count")
 
     # ---- turns -----------------------------------------------------------------------------------------------------
 
@@ -263,3 +270,9 @@ def _pending(status: DurableOrchestrationStatus) -> list[dict[str, Any]]:
     if status.runtime_status in ENDED or not isinstance(custom, dict):
         return []
     return list(custom.get("pending", ()))
+
+
+def _ended_by(answer: dict[str, Any] | None) -> str:
+    if answer is None:
+        return "has run out of time"
+    return f"was answered by '{answer['by']}'" if "by" in answer else "was answered before"

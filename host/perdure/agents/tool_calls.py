@@ -30,6 +30,7 @@ class _Waiting:
         self.request_id = request_id
         self.answer = answer
         self.timer: TimerTask | None = None
+        self.closing: Task[Any] | None = None
         self.escalated = 0
         self.shown: dict[str, Any] = {}
 
@@ -44,6 +45,8 @@ class ToolCalls:
         kept: JSON form of the framework's session.
         human: how people are waited for. It is the policy under which the model was asked: a turn that waits goes on
             under it when an app with another policy is deployed.
+        closes: whether a request is closed when its time is over, so that no answer is accepted any more. Turns that
+            an older version began do not.
     """
 
     def __init__(
@@ -53,12 +56,15 @@ class ToolCalls:
         session: str,
         kept: dict[str, Any] | None,
         human: HumanPolicy,
+        *,
+        closes: bool,
     ) -> None:
         self._definition = definition
         self._context = context
         self._session = session
         self._kept = kept
         self._human = human
+        self._closes = closes
         self._running: dict[Task[Any], int] = {}
         self._waiting: dict[int, _Waiting] = {}
         self._results: dict[int, Result] = {}
@@ -129,15 +135,29 @@ class ToolCalls:
         """An answer has come, or time has run out."""
         request = self._waiting[number]
         if done is request.timer:
-            if request.escalated + 1 < len(self._human.ask):
-                request.escalated += 1
-                self._ask(request)
-            else:
-                self._settle(number, self._unanswered(request.plan))
+            self._overdue(number, request)
+            return
+        said = request.answer.get_result() if done is request.answer else _closed_with(done)
+        if said is None and done is request.closing:
+            self._settle(number, self._unanswered(request.plan))
             return
         if request.timer is not None and not request.timer.is_completed:
             request.timer.cancel()
-        answer, plan = _read_answer(request.answer.get_result()), request.plan
+        self._answered(number, request.plan, _read_answer(said))
+
+    def _overdue(self, number: int, request: _Waiting) -> None:
+        request.timer = None
+        if request.escalated + 1 < len(self._human.ask):
+            request.escalated += 1
+            self._ask(request)
+        elif self._closes:
+            # an answer may have been accepted that has not come yet
+            work = {"close": request.request_id}
+            request.closing = self._context.call_activity(self._definition.tool_activity, work)
+        else:
+            self._settle(number, self._unanswered(request.plan))
+
+    def _answered(self, number: int, plan: Plan, answer: dict[str, Any]) -> None:
         if plan["kind"] == "human":
             self._settle(number, _function_result(plan, str(answer.get("answer", ""))))
         elif answer.get("approved") is True:
@@ -170,7 +190,12 @@ def _read_answer(said: Any) -> dict[str, Any]:
 
 
 def _tasks(request: _Waiting) -> list[Task[Any]]:
-    return [request.answer] if request.timer is None else [request.answer, request.timer]
+    return [task for task in (request.answer, request.timer, request.closing) if task is not None]
+
+
+def _closed_with(done: Task[Any]) -> Any:
+    """Return the answer that was accepted before a request was closed, if there was one."""
+    return None if done.get_exception() is not None else done.get_result()["answer"]
 
 
 def _function_result(plan: Plan, text: str) -> Result:

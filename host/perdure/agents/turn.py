@@ -93,7 +93,8 @@ class Turn:
             # those under which the turn began hold, whatever is deployed meanwhile
             limits = limits or LoopLimits(**reply["limits"])
             human = HumanPolicy.from_json(reply["human"])
-            tools = ToolCalls(self._definition, self._context, self._session, self._kept, human)
+            closes = reply.get("closes", False)
+            tools = ToolCalls(self._definition, self._context, self._session, self._kept, human, closes=closes)
             results = yield from tools.run(step, calls)
             failed_rounds = failed_rounds + 1 if all(result.get("exception") for result in results) else 0
             self._new.append({"role": "tool", "contents": results})
