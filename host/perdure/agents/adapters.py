@@ -16,7 +16,7 @@ from agent_framework import (
     ResponseStream,
 )
 
-from perdure.agents.errors import AgentError
+from perdure.agents.errors import UnusableAnswer
 
 Reply = str | Message | AgentResponse[Any]
 """What a function may answer; pieces of a text, if it is an async generator."""
@@ -75,25 +75,30 @@ class FunctionAgent(BaseAgent):
         answer = self._answers(conversation)
         if not hasattr(answer, "__aiter__"):
             return self._response(await answer)
-        pieces = [piece async for piece in answer]
+        pieces = [self._piece(piece) async for piece in answer]
         return self._response("".join(pieces))
 
     async def _pieces(self, conversation: list[Message]) -> AsyncIterator[AgentResponseUpdate]:
         answer = self._answers(conversation)
         if hasattr(answer, "__aiter__"):
             async for piece in answer:
-                yield AgentResponseUpdate(role="assistant", contents=[Content.from_text(piece)])
+                yield AgentResponseUpdate(role="assistant", contents=[Content.from_text(self._piece(piece))])
             return
         for message in self._response(await answer).messages:
             yield AgentResponseUpdate(
                 role=message.role, contents=list(message.contents), message_id=message.message_id or None
             )
 
+    def _piece(self, piece: Any) -> str:
+        if not isinstance(piece, str):
+            raise UnusableAnswer(f"agent '{self.name}' answered {type(piece).__name__}: its pieces are texts")
+        return piece
+
     def _response(self, reply: Reply) -> AgentResponse[Any]:
         if isinstance(reply, AgentResponse):
             return reply
         if not isinstance(reply, str | Message):
-            raise AgentError(
+            raise UnusableAnswer(
                 f"agent '{self.name}' answered {type(reply).__name__}: what it returns is a text, a Message or an "
                 f"AgentResponse"
             )

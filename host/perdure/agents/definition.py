@@ -16,6 +16,7 @@ from perdure.agents.claims import claim
 from perdure.agents.errors import AgentError
 from perdure.agents.framework_agents import LoopLimits, call_tool, keeps_own_history
 from perdure.agents.human import HumanPolicy
+from perdure.agents.keeping import keeping
 from perdure.agents.messages import all_dumped, all_loaded, fitting, said_in
 from perdure.agents.model_step import Asked, one_step, whole_turn
 from perdure.agents.naming import checked_agent_name, entity_name, model_name, session_entity_id, tool_name, turn_name
@@ -154,18 +155,20 @@ class DurableAgentDefinition:
             if known is not None and known["status"] == "success":
                 return {"recorded": known}
             answer = await self._answer(work, state, stream)
-            if answer["calls"] and work["mayCallTools"]:
-                return dict(await stream.complete(answer))
-            await stream.finish(answer, told={"correlation_id": work["correlationId"], "response": answer["text"]})
-            return dict(stream.result or answer)
+            with keeping(f"agent '{self.name}' answered"):
+                if answer["calls"] and work["mayCallTools"]:
+                    return dict(await stream.complete(answer))
+                await stream.finish(answer, told={"correlation_id": work["correlationId"], "response": answer["text"]})
+                return dict(stream.result or answer)
 
     async def _answer(self, work: dict[str, Any], state: SessionState, stream: StreamWriter) -> dict[str, Any]:
         about = AgentCallbackContext(self.name, work["correlationId"], work["sessionId"], work["shown"])
         telling = Telling(self.callback, about)
 
         async def on_update(update: Any) -> None:
-            for said in said_in(update):
-                await stream.write(said, "update")
+            with keeping(f"agent '{self.name}' answered"):
+                for said in said_in(update):
+                    await stream.write(said, "update")
             await telling.update(update)
 
         asked = Asked(
@@ -178,16 +181,17 @@ class DurableAgentDefinition:
         ask = one_step if self.mode == "steps" else whole_turn
         reply = await ask(self.agent, asked, on_update)
         await telling.response(reply.response)
-        return {
-            "messages": all_dumped(reply.response.messages),
-            "text": reply.response.text,
-            "usage": dict(reply.response.usage_details) if reply.response.usage_details else None,
-            "session": reply.session,
-            "calls": reply.calls,
-            "human": self.human.to_json(),
-            "closes": True,
-            "limits": asdict(self.limits),
-        }
+        with keeping(f"agent '{self.name}' answered"):
+            return {
+                "messages": all_dumped(reply.response.messages),
+                "text": reply.response.text,
+                "usage": dict(reply.response.usage_details) if reply.response.usage_details else None,
+                "session": None if reply.session is None else reply.session.to_dict(),
+                "calls": reply.calls,
+                "human": self.human.to_json(),
+                "closes": True,
+                "limits": asdict(self.limits),
+            }
 
     async def run_tool(self, work: dict[str, Any]) -> dict[str, Any]:
         """The activity that runs a tool call; its result is kept as that of the model is. It also ends a request whose
@@ -205,8 +209,9 @@ class DurableAgentDefinition:
             result = {"type": "function_result", "call_id": plan["callId"], "result": outcome.result}
             if outcome.exception is not None:
                 result["exception"] = str(outcome.exception)
-            await stream.write(fitting({"name": plan["name"], **result}), "tool_result")
-            return dict(await stream.complete(result))
+            with keeping(f"tool '{plan['name']}' returned"):
+                await stream.write(fitting({"name": plan["name"], **result}), "tool_result")
+                return dict(await stream.complete(result))
 
     async def _close(self, request_id: str) -> dict[str, Any]:
         settled = await settle(await self._client(), activity_context().instance_id, request_id, None)

@@ -1,5 +1,6 @@
 """What goes wrong with agents."""
 
+from perdure.core.failure import NonRetryableError
 from perdure.errors import PerdureError
 
 
@@ -13,3 +14,7 @@ class UnreadableSession(AgentError):
 
 class AgentTurnError(AgentError):
     """A turn of an agent failed: its model, its tools or the people it asked."""
+
+
+class UnusableAnswer(AgentTurnError, NonRetryableError):
+    """What an agent or a tool answered is of the wrong type, or can't be kept. No retry policy has it asked again."""

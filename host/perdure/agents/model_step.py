@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from agent_framework import AgentResponse, AgentSession, Content, FunctionTool, Message, RawAgent
 
-from perdure.agents.errors import AgentError
+from perdure.agents.errors import AgentError, UnusableAnswer
 from perdure.agents.framework_agents import ToolsOffered, with_transcript
 from perdure.agents.special_tools import asks_human, orchestration_of
 
@@ -19,8 +19,8 @@ class Reply:
     """What an agent has answered."""
 
     response: AgentResponse[Any]
-    session: dict[str, Any] | None
-    """JSON form of the AgentSession afterwards; None for agents that have none."""
+    session: AgentSession | None
+    """The session afterwards; None for agents that have none."""
     calls: list[dict[str, Any]] = field(default_factory=list)
     """Tool calls that are left to do, and what kind of tool each is."""
 
@@ -50,7 +50,7 @@ async def whole_turn(agent: Any, asked: Asked, on_update: OnUpdate) -> Reply:
     session = _session(asked)
     copied = with_transcript(agent, _remembered(asked, session))
     response = await _run(copied, list(asked.said), on_update, session=session, options=asked.options)
-    return Reply(response, session.to_dict())
+    return Reply(response, session)
 
 
 async def one_step(agent: RawAgent[Any], asked: Asked, on_update: OnUpdate) -> Reply:
@@ -68,7 +68,7 @@ async def one_step(agent: RawAgent[Any], asked: Asked, on_update: OnUpdate) -> R
     ]
     _tell_apart(asked_for)
     calls = [_planned(part, offered.tools.get(part.name or "")) for part in asked_for]
-    return Reply(response, session.to_dict(), calls)
+    return Reply(response, session, calls)
 
 
 def _tell_apart(calls: Sequence[Content]) -> None:
@@ -106,7 +106,7 @@ async def _run(agent: Any, messages: list[Message], on_update: OnUpdate, **other
         finish = getattr(outcome, "get_final_response", None)
         outcome = await finish() if finish is not None else AgentResponse.from_updates(updates)
     if not isinstance(outcome, AgentResponse):
-        raise AgentError(f"agent '{agent.name}' answered {type(outcome).__name__}, and no AgentResponse")
+        raise UnusableAnswer(f"agent '{agent.name}' answered {type(outcome).__name__}, and no AgentResponse")
     if not outcome.messages:
         raise AgentError(f"agent '{agent.name}' answered nothing at all: its reply has no message")
     return outcome
