@@ -34,6 +34,8 @@ _CODES: dict[type[Exception], int] = {
     WorkflowInputError: 400,
     WorkflowResponseError: 400,
 }
+_ENDED_CODES = {"Completed": 200, "Failed": 500, "Terminated": 409}
+"""Status of the answer to whoever has waited for a run's end; that of agents' turns is the same."""
 _DEFAULT_WAIT, _LONGEST_WAIT = 10, 200
 """Seconds that a request waits for a run's end; the HTTP gateways before a Function app give up after 230."""
 _RUN_ID_LIMIT = 100
@@ -72,7 +74,8 @@ class _WorkflowRoutes:
                 await client.wait_for_completion(instance_id, seconds)
             except TimeoutError:
                 return self._accepted(request, instance_id)
-            return json_response(200, _result(await runs.status(instance_id)))
+            result = _result(await runs.status(instance_id))
+            return json_response(_ENDED_CODES[result["runtimeStatus"]], result)
         return self._accepted(request, instance_id)
 
     async def status(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:

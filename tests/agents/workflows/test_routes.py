@@ -10,6 +10,7 @@ import pytest
 
 import perdure_functions as df
 from tests.agents.workflows import corpus
+from tests.agents.workflows.functions import EXPERIMENTAL, pipeline
 from tests.functions.driving import ORIGIN, content
 
 ANONYMOUS = func.AuthLevel.ANONYMOUS
@@ -86,14 +87,41 @@ async def test_a_run_is_waited_for(driver, body, headers):
 async def test_a_failure_says_where_it_happened(driver):
     answer = await driver.request("POST", "workflow/failing/run", "x", x_ms_wait_for_response="true")
     shown = content(answer)
-    assert (answer.status_code, shown["runtimeStatus"], shown["output"]) == (200, "Failed", None)
+    assert (answer.status_code, shown["runtimeStatus"], shown["output"]) == (500, "Failed", None)
     assert "workflow 'failing' failed in executor 'fails': ValueError: fails does not like 1" in shown["error"]
 
 
-async def test_an_input_that_nothing_takes_fails_the_run(driver):
-    answer = await driver.request("POST", "workflow/chain/run?waitForResponse=1", {"no": "text"})
-    assert "workflow 'chain' can't start with dict {'no': 'text'}" in content(answer)["error"]
-    assert "its start executor 'splits' takes str" in content(answer)["error"]
+async def test_a_run_that_is_cancelled_while_somebody_waits_for_it_is_no_success(driver):
+    waits = asyncio.ensure_future(driver.request("POST", "workflow/questions/run?runId=q&waitForResponse=true", "x"))
+    async with asyncio.timeout(30):
+        while (await driver.request("POST", "workflow/questions/cancel/q?reason=enough")).status_code != 202:
+            await asyncio.sleep(0.01)
+    answer = await waits
+    assert (answer.status_code, content(answer)["runtimeStatus"]) == (409, "Terminated")
+    assert (content(answer)["output"], content(answer)["error"]) == (None, "enough")
+
+
+@pytest.mark.parametrize("waits", ["true", "false"])
+async def test_an_input_that_nothing_takes_starts_no_run(driver, waits):
+    target = f"workflow/chain/run?runId=r&waitForResponse={waits}"
+    code, error = await refused(driver, "POST", target, {"no": "text"})
+    assert code == 400
+    assert "workflow 'chain' can't start with dict {'no': 'text'}" in error
+    assert "its start executor 'splits' takes str" in error
+    assert (await driver.request("GET", "workflow/chain/status/r")).status_code == 404
+    code, error = await refused(driver, "POST", "workflow/wrapped-asking/run", raw=b"null")
+    assert (code, "can't start with NoneType None" in error) == (400, True)
+
+
+@pytest.mark.filterwarnings(EXPERIMENTAL)
+async def test_what_inputs_are_taken_is_told_for_every_kind_of_workflow(drive):
+    built_each_time = corpus.wrapped
+    workflows = [built_each_time, pipeline]
+    driver = await drive(df.agents.AgentFunctionApp(http_auth_level=ANONYMOUS, workflows=workflows))
+    code, error = await refused(driver, "POST", "workflow/wrapped/run", [1])
+    assert (code, "workflow 'wrapped' can't start with list [1]" in error) == (400, True)
+    code, error = await refused(driver, "POST", "workflow/pipeline/run", raw=b"null")
+    assert (code, error) == (400, "workflow 'pipeline' can't start without an input")
 
 
 async def test_requests_are_shown_and_answered_in_any_order(driver):

@@ -13,15 +13,10 @@ from perdure.agents.errors import AgentError
 from perdure.agents.workflows.agent_calls import has_agents, put_between
 from perdure.agents.workflows.call_journal import CallJournal
 from perdure.agents.workflows.codec import Codec
-from perdure.agents.workflows.errors import UndeclaredTypeError, WorkflowInputError
+from perdure.agents.workflows.errors import UndeclaredTypeError
 from perdure.agents.workflows.events import EventTeller
-from perdure.agents.workflows.framework import (
-    INTERNAL_SOURCE_ID,
-    MessageType,
-    WorkflowMessage,
-    is_instance_of,
-    try_coerce_to_type,
-)
+from perdure.agents.workflows.framework import MessageType, WorkflowMessage
+from perdure.agents.workflows.inputs import input_message
 from perdure.agents.workflows.isolation import IsolatedExecutor, keeps_objects
 from perdure.agents.workflows.nested_workflow import FinishedWorkflow
 from perdure.agents.workflows.options import Options
@@ -186,14 +181,8 @@ class _Performance:
 
     async def _deliver(self, delivery: Delivery, context: RecordingContext, shared: RecordingState) -> None:
         message = self._message(delivery)
-        if delivery["kind"] != "message" and not self._executor.can_handle(message):
-            if delivery["kind"] == "input":
-                raise WorkflowInputError(
-                    f"workflow '{self._workflow.name}' can't start with {type(message.data).__name__} "
-                    f"{_clipped(message.data)}: its start executor '{self._executor.id}' takes "
-                    f"{' or '.join(type_shown(kind) for kind in self._executor.input_types)}"
-                )
-            return  # an answer that no response handler takes is dropped, as in process
+        if delivery["kind"] == "answer" and not self._executor.can_handle(message):
+            return  # no response handler takes it: it is dropped, as in process
         if "result" in delivery and isinstance(self._executor, WorkflowExecutor):
             finished: Any = FinishedWorkflow(self._executor.workflow, delivery["result"], self._codec)
             self._executor.workflow = finished
@@ -202,23 +191,12 @@ class _Performance:
     def _message(self, delivery: Delivery) -> WorkflowMessage:
         source, target = delivery["sources"][0], self._executor.id
         if delivery["kind"] == "input":
-            return WorkflowMessage(self._input(delivery["data"]), INTERNAL_SOURCE_ID(target), target)
+            return input_message(self._workflow, self._executor, delivery["data"])
         data = self._codec.decode(delivery["data"])
         if delivery["kind"] == "message":
             return WorkflowMessage(data, source)
         request = event_of(delivery["request"], self._codec)
         return WorkflowMessage(data, source, target, MessageType.RESPONSE, original_request_info_event=request)
-
-    def _input(self, data: Any) -> Any:
-        """Return a client's JSON as one of the types that the executor takes."""
-        for kind in self._executor.input_types:
-            if is_instance_of(data, kind):
-                return data
-        for kind in self._executor.input_types:
-            made = try_coerce_to_type(data, kind)
-            if is_instance_of(made, kind):
-                return made
-        return data
 
     # ---- what came of it -------------------------------------------------------------------------------------------
 
@@ -278,8 +256,3 @@ def _encoded(value: Any, codec: Codec, where: str) -> Any:
         return codec.encode(value)
     except UndeclaredTypeError as error:
         raise error.at(where) from None
-
-
-def _clipped(value: Any, limit: int = 100) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -26,6 +26,7 @@ from perdure.agents.workflows.errors import WorkflowRegistrationError
 from perdure.agents.workflows.framework import MESSAGE_TYPES
 from perdure.agents.workflows.functional import FunctionalActivity, declared_by_function
 from perdure.agents.workflows.graph import Graph
+from perdure.agents.workflows.inputs import input_message
 from perdure.agents.workflows.isolation import keeps_objects
 from perdure.agents.workflows.naming import (
     activity_name,
@@ -58,6 +59,8 @@ class WorkflowDefinition:
     """How it is run."""
     stepped: Mapping[str, SteppedActivities]
     """The activities of the executors whose agents run in mode `steps`."""
+    check_input: Callable[[Any], object]
+    """Raises WorkflowInputError for JSON that it can't start with."""
 
     @property
     def orchestration(self) -> str:
@@ -115,8 +118,13 @@ def define(make: Callable[[], Workflow], name: str, options: Options | None = No
         _check_steps(name, make, workflow, codec, stepped)
     else:
         _refuse_orchestrations(name, workflow)
-    signature = workflow.graph_signature_hash
-    return WorkflowDefinition(name, activities, Graph.of(workflow), codec, nested, signature, options, stepped)
+    signature, graph = workflow.graph_signature_hash, Graph.of(workflow)
+
+    def check_input(data: Any) -> object:
+        built = make()
+        return input_message(built, built.executors[graph.start], data)
+
+    return WorkflowDefinition(name, activities, graph, codec, nested, signature, options, stepped, check_input)
 
 
 def define_functional(
@@ -132,8 +140,9 @@ def define_functional(
     executor_id = checked_executor_id(name, workflow.name)
     codec = Codec(DeclaredTypes([*MESSAGE_TYPES, *options.types, *declared_by_function(workflow)]))
     graph = Graph(executor_id, sys.maxsize, {}, {}, {})
-    activities = {executor_id: FunctionalActivity(workflow, codec).run}
-    return WorkflowDefinition(name, activities, graph, codec, {}, name, options, {})
+    activity = FunctionalActivity(workflow, codec)
+    activities = {executor_id: activity.run}
+    return WorkflowDefinition(name, activities, graph, codec, {}, name, options, {}, activity.input)
 
 
 def _check_steps(

@@ -65,11 +65,16 @@ class FunctionalActivity:
         checkpoint_id = await journal.open()
         built = self._workflow.build(checkpoint_storage=journal)
         if checkpoint_id is None:
-            return await built.run(self._input(state["given"]))
+            return await built.run(self.input(state["given"]))
         answers = {request_id: self._codec.decode(answer) for request_id, answer in state["answers"].items()}
         return await built.run(checkpoint_id=checkpoint_id, responses=answers or None)
 
-    def _input(self, given: Any) -> Any:
+    def input(self, given: Any) -> Any:
+        """Return JSON as the type of the function's message, if it can be made one: functions take what they get.
+
+        Raises:
+            WorkflowInputError: there is none.
+        """
         if given is None:
             raise WorkflowInputError(f"workflow '{self._workflow.name}' can't start without an input")
         hint = next(iter(input_types(self._workflow)), None)

@@ -50,11 +50,12 @@ class WorkflowRuns:
             instance_id: of the run; None makes a new one.
 
         Raises:
-            WorkflowInputError: the input would be taken for a run that goes on.
+            WorkflowInputError: the workflow's start executor takes no such input.
             InstanceExistsError: there is a run of this id that has not ended.
         """
         if isinstance(given, dict) and CONTINUED in given:
             raise WorkflowInputError(f"the input of a workflow can't have a key '{CONTINUED}'")
+        self._workflow.check_input(given)
         return await self._client.start_new(self._workflow.orchestration, instance_id, given)
 
     async def status(self, instance_id: str) -> DurableOrchestrationStatus:
