@@ -43,7 +43,7 @@ class Bench:
         self.worker = Worker(self.storage, self.registry)
         self.client = Client(self.storage, worker=self.worker)
         self._watching = open_plain(place, HUB)
-        self.watcher = Client(self._watching)
+        self.watcher = Client(self._watching, worker=self.worker)
         self.meter = Meter(store=place.pids)
         self.shape: dict[str, float] = {}
         """What the floor of this workload needs to know of its writes."""

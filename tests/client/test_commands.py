@@ -173,8 +173,10 @@ async def test_waiting_ends(lonely, hub, longest):
     with pytest.raises(TimeoutError, match=r"instance 'one' \('wait'\) is still Pending after 5 s"):
         await client.wait_for_completion("one", longest)
     assert sum(clock.pauses) == pytest.approx(5)
-    assert clock.pauses[:3] == pytest.approx([0.02, 0.03, 0.045])
-    assert max(clock.pauses) == 1.0
+    assert clock.pauses[:3] == pytest.approx([0.02, 0.03, 0.045], rel=0.2), (
+        "longer each time, and not in step with others"
+    )
+    assert max(clock.pauses) <= 1.2
 
 
 async def test_what_is_purged_at_its_very_end_does_not_exist(hub, client):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
@@ -17,9 +18,11 @@ from perdure.core.status import ENDED, OrchestrationRuntimeStatus
 from perdure.storage.protocol import NotifiesOfChanges
 from perdure.storage.rows import Instance, InstanceQuery
 
-_FIRST_POLL = 0.02
-_LONGEST_POLL = 1.0
-_POLL_GROWTH = 1.5
+_FIRST_LOOK = 0.02
+_LONGEST_PAUSE = 1.0
+_GROWTH = 1.5
+_SHARE = 0.005
+"""Seconds between two looks, on average, of all who wait beside a worker: most are told without looking."""
 _LARGEST_PAGE = 1_000
 
 
@@ -166,22 +169,47 @@ class Asks(HubClient):
         check_instance_id(instance_id)
         seconds = seconds_of(timeout)
         deadline = None if seconds is None else self._clock.now() + timedelta(seconds=seconds)
-        pause = _FIRST_POLL
-        while True:
-            instance = await self._existing(instance_id)
-            if there(instance):
-                status = await self._reader.status(instance, show_input=show_input, complete=True)
-                if status:
-                    return status
-                continue  # purged at this very moment
-            left = None if deadline is None else (deadline - self._clock.now()).total_seconds()
-            if left is not None and left <= 0:
-                raise TimeoutError(_still_running(instance, seconds))
-            if isinstance(self._storage, NotifiesOfChanges):
-                await self._storage.wait_for_change(left)
-                continue
-            await self._clock.sleep(pause if left is None else min(pause, left))
-            pause = min(pause * _POLL_GROWTH, _LONGEST_POLL)
+        pause = _FIRST_LOOK
+        told: Instance | None = None
+        with self._notices.watch(instance_id, there) as watcher:
+            while True:
+                left = None if deadline is None else (deadline - self._clock.now()).total_seconds()
+                spare = pause < _LONGEST_PAUSE and (left is None or left > 0)
+                instance = told or await self._look(instance_id, there, spare=spare)
+                if there(instance):
+                    status = await self._reader.status(instance, show_input=show_input, complete=True)
+                    if status:
+                        return status
+                    told = None
+                    continue  # purged at this very moment
+                if left is not None and left <= 0:
+                    raise TimeoutError(_still_running(instance, seconds))
+                if isinstance(self._storage, NotifiesOfChanges):
+                    await self._storage.wait_for_change(left)
+                    continue
+                wait = self._spread(pause)
+                told = await watcher.next(self._clock.sleep(wait if left is None else min(wait, left)))
+                if told is not None and told.execution_id != instance.execution_id:
+                    told = None  # of an execution that the present one may have replaced already
+                pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+
+    async def _look(self, instance_id: str, there: Callable[[Instance], bool], *, spare: bool) -> Instance:
+        """Return the instance's columns. What this process's worker has in hand needn't be read, for a while, to know
+        that it is not there yet. Raises InstanceNotFoundError.
+        """
+        if spare and self._worker is not None:
+            in_hand = self._worker.in_hand(instance_id)
+            if in_hand is not None and not in_hand.deleting and not there(in_hand):
+                return in_hand
+        return await self._existing(instance_id)
+
+    def _spread(self, pause: float) -> float:
+        """Return how long to wait until the next look: not in step with others, and longer where many wait who will
+        be told.
+        """
+        if self._worker is not None:
+            pause = min(max(pause, self._notices.watching * _SHARE), _LONGEST_PAUSE)
+        return pause * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
 
 
 def _still_running(instance: Instance, seconds: float | None) -> str:

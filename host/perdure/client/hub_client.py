@@ -17,6 +17,7 @@ from perdure.engine.clock import Clock, NewId, SystemClock, new_id
 from perdure.engine.dispatch import Dispatch
 from perdure.engine.hub import HubQueues
 from perdure.engine.mail import Mail
+from perdure.engine.notices import Notices
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import Registry
 from perdure.engine.settings import EngineSettings
@@ -68,6 +69,7 @@ class HubClient:
         self._mail = Mail(storage, self._queues, self._clock, new_id)
         self._dispatch = Dispatch(storage, EngineSettings(), self._mail, self._payloads, self._starting)
         self._reader = StatusReader(storage)
+        self._notices = Notices() if worker is None else worker.notices
         self._signals = Signals(self._clock, new_id)
         self._owns_storage = False
 

@@ -28,6 +28,7 @@ from perdure.core.state import Parent, State
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
 from perdure.core.streams import Flow
 from perdure.engine.delivery import ticket
+from perdure.engine.notices import Notices
 from perdure.engine.settings import EngineSettings
 from perdure.errors import StoredDataError
 from perdure.storage.protocol import PayloadMissing, Storage
@@ -78,11 +79,21 @@ class Change(msgspec.Struct, kw_only=True):
 
 
 class Journal:
-    """An instance as this session knows it. `load` before anything else; after a `Conflict`, `load` again."""
+    """An instance as this session knows it. `load` before anything else; after a `Conflict`, `load` again.
 
-    def __init__(self, storage: Storage, instance_id: str, settings: EngineSettings) -> None:
+    Args:
+        storage: where it is.
+        instance_id: the instance.
+        settings: limits of rows.
+        notices: told of each commit, for those who wait in this process.
+    """
+
+    def __init__(
+        self, storage: Storage, instance_id: str, settings: EngineSettings, notices: Notices | None = None
+    ) -> None:
         self._storage = storage
         self._settings = settings
+        self._notices = notices
         self._segments: dict[str, list[Turn]] = {}
         self.instance_id = instance_id
         self.row: Row | None = None
@@ -195,6 +206,8 @@ class Journal:
         if change.parent is not None:
             self.sender = msgspec.structs.replace(self.sender, parent=change.parent)
         self.fresh_at = drawn
+        if self._notices is not None:
+            self._notices.post(self.instance)
 
     def segments_within(self, turns: int) -> list[str]:
         """Return the names of the segments that hold nothing but the first so many turns of the history."""

@@ -11,6 +11,7 @@ from perdure.engine.dispatch import Dispatch
 from perdure.engine.entities.performer import EntityPerformer
 from perdure.engine.executor import Executor
 from perdure.engine.mail import Mail
+from perdure.engine.notices import Notices
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import Registry
 from perdure.engine.settings import EngineSettings
@@ -38,3 +39,4 @@ class Services:
     performer: EntityPerformer
     entity_slots: asyncio.Semaphore
     """Bounds the entities that perform operations at once."""
+    notices: Notices

@@ -51,7 +51,7 @@ class Session(SessionLoop):
 
     def __init__(self, services: Services, instance_id: str, closed: Callable[[Session], None]) -> None:
         super().__init__(services, instance_id, closed, services.turn_slots)
-        self._journal = Journal(services.storage, instance_id, services.settings)
+        self._journal = Journal(services.storage, instance_id, services.settings, services.notices)
         self._maker = TurnMaker(services)
         self._blocking = Blocking(services)
         self._in_place = InPlace(instance_id, services.runner, services.clock, self._wake)
@@ -66,6 +66,11 @@ class Session(SessionLoop):
         if not self._loaded:
             self._journal.adopt_new(row, fresh_at)
             self._loaded = True
+
+    @property
+    def instance(self) -> Instance | None:
+        """The columns as this session knows them; None before it has read them, and if there is no such instance."""
+        return None if self._journal.row is None else self._journal.instance
 
     # ---- the loop --------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from perdure.core.entity_id import is_entity_id
 from perdure.engine.entities.session import EntitySession
 from perdure.engine.services import Services
 from perdure.engine.session import Session
+from perdure.storage.rows import Instance
 
 
 class Sessions:
@@ -26,6 +27,11 @@ class Sessions:
             session = self._sessions[instance_id] = made(self._services, instance_id, self._forget)
         self._sessions.move_to_end(instance_id)
         return session
+
+    def in_hand(self, instance_id: str) -> Instance | None:
+        """Return an orchestration's columns if its session is at work; None if not, or if they are not known yet."""
+        session = self._sessions.get(instance_id)
+        return session.instance if isinstance(session, Session) and not session.idle else None
 
     @property
     def active(self) -> int:

@@ -20,6 +20,7 @@ from perdure.engine.executor import InProcessExecutor
 from perdure.engine.hub import HubQueues
 from perdure.engine.journal import Journal
 from perdure.engine.mail import Mail
+from perdure.engine.notices import Notices
 from perdure.engine.parking import Parking
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import Registry
@@ -35,7 +36,7 @@ from perdure.engine.watch import Watch
 from perdure.engine.work import WorkDesk
 from perdure.errors import DataError
 from perdure.storage.protocol import PayloadMissing, Storage, StorageUnavailable
-from perdure.storage.rows import Row
+from perdure.storage.rows import Instance, Row
 from perdure.streaming import StreamDesk
 
 _FIRST_PATIENCE = 5.0
@@ -78,6 +79,7 @@ class Worker:
         self.mail = Mail(storage, self.queues, self.clock, new_id)
         self.parking = Parking(storage, self.queues, self.mail, self.settings)
         self.starting = Starting(storage, self.clock, new_id)
+        self.notices = Notices()
         self.watch = Watch(self.clock, self.settings.stuck_after)
         runner = ActivityRunner(
             registry,
@@ -105,6 +107,7 @@ class Worker:
                 registry=registry,
                 performer=self._performer,
                 entity_slots=asyncio.Semaphore(self.settings.max_concurrent_entities),
+                notices=self.notices,
             )
         )
         self._suspects = Suspects(storage, self.settings)
@@ -137,7 +140,7 @@ class Worker:
 
     async def _handle_work(self, body: str, dequeue_count: int) -> None:
         if self._stopped:
-            raise WorkerStopped("this worker is shutting down")
+            raise self._shutting_down
         item = await self._work_item(body)
         async with self._suspects.trials.beside(dequeue_count):
             await self._nets.under(item, self._work.handle(item, dequeue_count))
@@ -153,7 +156,7 @@ class Worker:
 
         async def attempt() -> None:
             if self._stopped:
-                raise WorkerStopped("this worker is shutting down")
+                raise self._shutting_down
             await self._work.handle(await self._work_item(body), _SECOND)
 
         async def condemn() -> None:
@@ -220,11 +223,19 @@ class Worker:
         return await terminate_unread(self.storage, self.dispatch, self.clock, message)
 
     @property
+    def _shutting_down(self) -> WorkerStopped:
+        return WorkerStopped("this worker is shutting down")
+
+    @property
     def _worn_out(self) -> str:
         return (
             f"it could not be processed in {self.settings.max_deliveries} deliveries; the log of the worker says why, "
             f"unless the process ended each time"
         )
+
+    def in_hand(self, instance_id: str) -> Instance | None:
+        """Return the columns of an orchestration that is at work here, as last read or committed; None of any other."""
+        return self._sessions.in_hand(instance_id)
 
     # ---- starting in this process --------------------------------------------------------------------------
 
@@ -256,13 +267,17 @@ class Worker:
         fresh_at = ticket()
         delay = self.settings.safety_net_delay
         sent = await self.mail.send(message, delay=delay)
-        if row.etag:
+        delivery = Delivery(sent.message_id)
+        if self._stopped:
+            delivery.give_back(self._shutting_down)
+        else:
             session = self._sessions.of(instance.instance_id)
-            if isinstance(session, Session):
+            if row.etag and isinstance(session, Session):
                 session.adopt_new(row, fresh_at)
+            session.offer(Inbound(message, delivery, self.clock.now()))
         queue = self.mail.queue_of(message)
         hold = Hold(self.storage, queue, sent.message_id, sent.receipt, invisibility=delay)
-        task = asyncio.create_task(tend(hold, lambda: self._offer(message, Delivery(sent.message_id))))
+        task = asyncio.create_task(tend(hold, delivery.settled))
         self._eager.add(task)
         task.add_done_callback(self._eager_ended)
 
@@ -279,7 +294,7 @@ class Worker:
     async def stop(self) -> None:
         """Give everything back and stop; nothing is acknowledged that is not done."""
         self._stopped = True
-        self._sessions.abandon_all(WorkerStopped("this worker is shutting down"))
+        self._sessions.abandon_all(self._shutting_down)
         if self._eager:
             await asyncio.wait(self._eager)
         self._runner.close()
@@ -300,7 +315,7 @@ class Worker:
 
     async def _offer(self, message: ControlMessage, delivery: Delivery, *, poisoned: bool = False) -> None:
         if self._stopped:
-            raise WorkerStopped("this worker is shutting down")
+            raise self._shutting_down
         self._sessions.of(message.to).offer(Inbound(message, delivery, self.clock.now(), poisoned))
         await delivery.settled()
 

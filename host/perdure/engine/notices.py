@@ -1,0 +1,71 @@
+"""The notice board of a process: who waits for an instance is told what this process commits of it.
+
+Other processes may move the instance as well: whoever waits looks at the row, too, now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from perdure.storage.rows import Instance
+
+
+class Notices:
+    """Passes on what has been committed. For one event loop."""
+
+    def __init__(self) -> None:
+        self._watchers: dict[str, set[Watcher]] = {}
+        self.watching = 0
+        """How many wait."""
+
+    def post(self, instance: Instance) -> None:
+        """Tell the columns of an instance as a commit has just written them."""
+        for watcher in self._watchers.get(instance.instance_id, ()):
+            watcher.tell(instance)
+
+    @contextmanager
+    def watch(self, instance_id: str, wanted: Callable[[Instance], bool]) -> Iterator[Watcher]:
+        """Yield what is told of the commits of an instance that satisfy `wanted`, until the block ends."""
+        watcher = Watcher(wanted)
+        watchers = self._watchers.setdefault(instance_id, set())
+        watchers.add(watcher)
+        self.watching += 1
+        try:
+            yield watcher
+        finally:
+            self.watching -= 1
+            watchers.discard(watcher)
+            if not watchers and self._watchers.get(instance_id) is watchers:
+                del self._watchers[instance_id]
+
+
+class Watcher:
+    """One who waits; remembers the last notice that came while it did something else."""
+
+    def __init__(self, wanted: Callable[[Instance], bool]) -> None:
+        self._wanted = wanted
+        self._told: Instance | None = None
+        self._waiting: asyncio.Future[None] | None = None
+
+    def tell(self, instance: Instance) -> None:
+        if not self._wanted(instance):
+            return
+        self._told = instance
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def next(self, sleeping: Coroutine[Any, Any, None]) -> Instance | None:
+        """Return the next notice, or None if `sleeping` ends before there is one."""
+        sleeper = asyncio.ensure_future(sleeping)
+        self._waiting = asyncio.get_running_loop().create_future()
+        try:
+            if self._told is None:
+                await asyncio.wait({sleeper, self._waiting}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeper.cancel()
+            self._waiting = None
+        told, self._told = self._told, None
+        return told
