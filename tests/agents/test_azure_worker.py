@@ -36,6 +36,10 @@ async def test_an_app_of_agents(worker):
     url = "https://app.example/api/agents/parrot/sessions/s"
     answer = await worker.http("transcript-parrot", "GET", url, {"sessionId": "s"})
     assert json.loads(answer.body.bytes)["message_count"] == 2
+    url = "https://app.example/api/agents/parrot/sessions/a%252Fb"
+    for method, name in (("GET", "transcript-parrot"), ("DELETE", "forget-parrot")):
+        answer = await worker.http(name, method, url, {"sessionId": "a%2Fb"})
+        assert (answer.status_code, b"'%2F'" in answer.body.bytes) == ("400", True)
 
 
 async def test_an_agent_is_a_tool(worker):

@@ -51,10 +51,31 @@ async def test_a_header_holds_any_session(driver, session, header):
     assert (answered.status_code, answered.headers["x-ms-session-id"]) == (200, header)
 
 
-@pytest.mark.parametrize("session", [".", ".."])
+@pytest.mark.parametrize("session", [".", "..", "a%2Fb", "%2f", "half \ud800", " ", "x" * 121])
 async def test_sessions_that_no_path_can_name(driver, session):
-    answered = await ask(driver, {"message": "hi", "session_id": session})
-    assert (answered.status_code, json.loads(answered.get_body())["error"]) == (
-        400,
-        f"a session id is a text of 1 to 120 characters, and neither '.' nor '..', not {session!r}",
-    )
+    for body in ({"message": "hi", "session_id": session}, {"message": "hi", "thread_id": session}):
+        answered = await ask(driver, body)
+        if session == " ":  # says nothing: a new session
+            assert answered.status_code == 200
+            continue
+        told = "a session id is a text of 1 to 120 characters without lone surrogates and '%2F', and neither '.' nor "
+        told += f"'..', not {session!r}"
+        assert (answered.status_code, json.loads(answered.get_body())["error"]) == (400, told)
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_a_path_reaches_the_session_that_it_names(driver, method):
+    """The Functions host decodes everything but slashes: `%2F` and `%252F` look alike to it."""
+    assert (await ask(driver, {"message": "hi", "session_id": "a/b"})).status_code == 200
+    name = {"GET": "transcript-parrot", "DELETE": "forget-parrot"}[method]
+    for written, given in (("a%252Fb", "a%2Fb"), ("a%252Fb", "a%2fb"), ("a%252fb", "a%2fb")):
+        url = f"https://app.example/api/agents/parrot/sessions/{written}"
+        request = func.HttpRequest(method, url, route_params={"sessionId": given}, body=b"")
+        answered = await driver.functions[name].call(req=request)
+        assert (answered.status_code, "'%2F'" in content(answered)["error"]) == (400, True)
+        answered = await driver.request(method, f"agents/parrot/sessions/{written}")
+        assert (answered.status_code, "'%2F'" in content(answered)["error"]) == (400, True)
+    assert content(await driver.request("GET", "agents/parrot/sessions/a%2Fb"))["turns"] == 1
+    url = "https://app.example/api/agents/parrot/sessions/a%2Fb"
+    request = func.HttpRequest("GET", url, route_params={"sessionId": "a%2Fb"}, body=b"")
+    assert content(await driver.functions["transcript-parrot"].call(req=request))["session_id"] == "a/b"

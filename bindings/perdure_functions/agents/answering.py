@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import azure.functions as func
 
@@ -47,8 +48,13 @@ def add_route(
 
 
 def in_route(request: func.HttpRequest, name: str) -> str:
-    """Return a parameter of the route; the Functions host leaves encoded slashes in it."""
-    return _ENCODED_SLASH.sub("/", request.route_params[name])
+    """Return a parameter of the route. The Functions host decodes everything in it but slashes, so that `%2F` and
+    `%252F` look alike: the URL, where it is the caller's own, tells which was meant.
+    """
+    value = _ENCODED_SLASH.sub("/", request.route_params[name])
+    written = {unquote(segment) for segment in urlsplit(request.url).path.split("/")}
+    meant = {each for each in written if _ENCODED_SLASH.sub("/", each) == value}
+    return meant.pop() if len(meant) == 1 else value
 
 
 def object_body(request: func.HttpRequest) -> dict[str, Any]:

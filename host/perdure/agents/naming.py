@@ -16,6 +16,8 @@ CORRELATION_LIMIT = 64
 """In characters; together with the prefixes they fit into an instance id."""
 
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_. -]{{0,{NAME_LIMIT - 1}}}")
+_UNREACHABLE = re.compile(r"[\ud800-\udfff]|%2f", re.IGNORECASE)
+"""What no path can name: halves of characters, and what the Functions host can't tell from an encoded slash."""
 _CORRELATION = re.compile(rf"[A-Za-z0-9_.-]{{1,{CORRELATION_LIMIT}}}")
 
 
@@ -31,9 +33,11 @@ def checked_agent_name(name: object) -> str:
 
 def checked_session_key(key: object) -> str:
     """Return the key of a session. Raises AgentError if no session can have it."""
-    if not isinstance(key, str) or not key.strip() or len(key) > SESSION_LIMIT or key in (".", ".."):
+    is_text = isinstance(key, str) and key.strip() and len(key) <= SESSION_LIMIT
+    if not isinstance(key, str) or not is_text or key in (".", "..") or _UNREACHABLE.search(key):
         raise AgentError(
-            f"a session id is a text of 1 to {SESSION_LIMIT} characters, and neither '.' nor '..', not {key!r}"
+            f"a session id is a text of 1 to {SESSION_LIMIT} characters without lone surrogates and '%2F', and neither "
+            f"'.' nor '..', not {key!r}"
         )
     return key
 

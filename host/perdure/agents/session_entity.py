@@ -10,7 +10,7 @@ from typing import Any
 from agent_framework import Message
 
 from perdure.agents.messages import all_dumped, all_loaded
-from perdure.agents.naming import turn_id, turn_name
+from perdure.agents.naming import checked_session_key, turn_id, turn_name
 from perdure.agents.requests import RunRequest
 from perdure.agents.session_state import SessionState
 from perdure.core.entities.context import DurableEntityContext
@@ -58,7 +58,7 @@ class SessionEntity:
         return context.start_new_orchestration(
             turn_name(self._agent),
             {"sessionId": context.entity_key, "request": request.to_json()},
-            turn_id(self._agent, context.entity_key, request.correlation_id),
+            turn_id(self._agent, checked_session_key(context.entity_key), request.correlation_id),
         )
 
     async def _record(self, context: DurableEntityContext) -> int:
