@@ -430,7 +430,7 @@ SENDER = Sender("one", "e", None)
 
 def sent(*actions):
     state = State(turns=[turn(actions)])
-    return [post.message for post in outgoing(state.turns[0], state, SENDER, again=False)]
+    return [post.message for post in outgoing(state.turns[0], state, SENDER)]
 
 
 def test_what_is_sent():
@@ -468,7 +468,7 @@ def test_what_is_sent():
 def test_everything_numbered_is_sent_even_if_nobody_waits():
     call = EntityCalled(0, "@counter@a", "get", None, Place("e.0/0", 0))
     state = State(turns=[turn([call, END], ExecutionStarted())])
-    assert len(outgoing(state.turns[0], state, SENDER, again=True)) == 1
+    assert len(outgoing(state.turns[0], state, SENDER)) == 1
     (record,) = State(turns=[turn([call, REQUEST])]).records(turn([ContinuedAsNew(None)]), NOON)
     assert record.actions == [call, REQUEST]
 

@@ -39,8 +39,8 @@ from perdure.core.history import (
     Turn,
 )
 from perdure.core.intake import Circumstances, take_in
-from perdure.core.messages import Completion, Completions, RaiseEvent, Start, Terminate, TimerDue, WorkItem
-from perdure.core.outbox import Child, Post, Report, Sender, outgoing
+from perdure.core.messages import ActivityCall, Completion, Completions, RaiseEvent, Start, Terminate, TimerDue
+from perdure.core.outbox import Child, Post, Report, Sender, Work, outcome_message_id, outgoing
 from perdure.core.state import RECORDS_KEPT, Parent, State
 from perdure.core.status import OrchestrationRuntimeStatus as Status
 from perdure.core.termination import termination
@@ -261,28 +261,34 @@ def test_a_turn_sends_what_is_open_and_not_in_place():
         ChildTerminated("four", "e4", "stop"),
     ]
     state = State(turns=[started(*actions)])
-    sends = outgoing(state.turns[0], state, SENDER, again=False)
+    sends = outgoing(state.turns[0], state, SENDER)
     assert [type(send.message).__name__ for send in sends if isinstance(send, Post)] == [
-        "WorkItem", "TimerDue", "RaiseEvent", "Terminate",
+        "TimerDue", "RaiseEvent", "Terminate",
     ]  # fmt: skip
     assert [send for send in sends if isinstance(send, Child)] == [Child(actions[5], Parent("one", "x.0", 4))]
-    work = sends[0].message
-    assert isinstance(work, WorkItem)
-    assert not work.again
+    assert [send for send in sends if isinstance(send, Work)] == [Work(ActivityCall(0, "a", "1"))]
     state.apply(turn(done(0), fired(2), done(4)))
-    assert len(outgoing(state.turns[0], state, SENDER, again=True)) == 2
+    assert len(outgoing(state.turns[0], state, SENDER)) == 2
 
 
 def test_message_ids_are_the_same_each_time():
     state = State(turns=[started(TimerCreated(0, NOON), EventSent(1, "two", "go", None))])
-    first, second = (outgoing(state.turns[0], state, SENDER, again=again) for again in (False, True))
+    first, second = (outgoing(state.turns[0], state, SENDER) for _ in range(2))
     assert first == second
     assert [send.message.id for send in first] == ["x.0/done/0", "x.0/event/1"]
 
 
+@pytest.mark.parametrize(
+    ("numbers", "named"),
+    [([3], "3"), ([3, 4, 5], "3-5"), ([1, 3, 4, 9], "1,3-4,9"), ([7, 6], "7,6"), ([0, 1], "0-1")],
+)
+def test_a_message_with_several_outcomes_names_them_all(numbers, named):
+    assert outcome_message_id("x.0", *numbers) == f"x.0/done/{named}"
+
+
 def test_the_sends_of_an_older_generation_are_its_messages_only():
     record = turn(TaskScheduled(0, "a", None), TimerCreated(1, NOON), EventSent(2, "two", "go", None))
-    sends = outgoing(record, State(generation=1, carried=[record]), SENDER, again=True)
+    sends = outgoing(record, State(generation=1, carried=[record]), SENDER)
     assert [send.message.id for send in sends] == ["x.0/event/2"]
 
 
@@ -300,8 +306,8 @@ def test_the_sends_of_an_older_generation_are_its_messages_only():
 def test_the_end_is_reported_to_the_parent(end, completion):
     parent = Parent("up", "u.0", 3)
     state = State(turns=[started(end)])
-    assert outgoing(state.turns[0], state, Sender("one", "x", parent), again=True) == [Report(parent, completion)]
-    assert outgoing(state.turns[0], state, SENDER, again=True) == []
+    assert outgoing(state.turns[0], state, Sender("one", "x", parent)) == [Report(parent, completion)]
+    assert outgoing(state.turns[0], state, SENDER) == []
 
 
 # ---- termination ---------------------------------------------------------------------------------------------

@@ -156,16 +156,34 @@ def test_a_long_chain_costs_a_segment_every_200_turns():
     assert history_rows == 0, "a live session reads nothing of what it has written"
 
 
-@pytest.mark.parametrize(
-    ("activities", "seconds", "commits", "most_receives"),
-    [pytest.param(100, 5.0, 8, 100, id="long ones"), pytest.param(500, 0.0, 33, 80, id="short ones")],
-)
-def test_a_fan_out_costs_a_work_item_and_a_result_each(activities, seconds, commits, most_receives):
+FAN_OUTS = {
+    # activities, seconds of each, merges, messages: sent and deleted; and most receives
+    "long": (100, 5.0, 8, 108, 100),
+    "short": (500, 0.0, 3, 23, 20),
+}
+
+
+@pytest.mark.parametrize("kind", FAN_OUTS)
+def test_a_fan_out_of_what_nothing_is_known_of(kind):
+    activities, seconds, merges, messages, most_receives = FAN_OUTS[kind]
     receives, counts, history_rows = in_virtual_time(completed("fan", activities), seconds)
 
-    messages = 2 * activities + 1
-    assert counts == {"insert": 1, "send": messages, "merge": commits, "delete_message": messages}
+    assert counts == {"insert": 1, "send": messages, "merge": merges, "delete_message": messages}
     assert receives <= most_receives
+    assert history_rows == 0
+
+
+def test_a_fan_out_of_what_is_known_to_be_short_runs_in_place():
+    async def scenario(host):
+        await completed("chain", 1)(host)
+        host.storage.counts.clear()
+        await host.starter.start_new("fan", "two", 500)
+        await host.watcher.wait_for_completion("two")
+
+    receives, counts, history_rows = in_virtual_time(scenario)
+
+    assert counts == {"insert": 1, "send": 1, "merge": 2, "delete_message": 1}
+    assert receives <= IDLE_LOOKS
     assert history_rows == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -26,7 +27,6 @@ from perdure.core.messages import (
     RaiseEvent,
     Terminate,
     TimerDue,
-    WorkItem,
 )
 from perdure.core.state import Parent, State
 from perdure.core.status import OrchestrationRuntimeStatus
@@ -35,9 +35,17 @@ from perdure.core.status import OrchestrationRuntimeStatus
 class Post(msgspec.Struct, frozen=True):
     """A message to queue."""
 
-    message: ControlMessage | WorkItem
+    message: ControlMessage
     due: datetime | None = None
     """When it is to be delivered; None means now."""
+
+
+class Work(msgspec.Struct, frozen=True):
+    """An activity to queue; which of them share a work item is not history's business."""
+
+    call: ActivityCall
+    pinned: bool = False
+    """It is to have a work item of its own."""
 
 
 class Child(msgspec.Struct, frozen=True):
@@ -54,7 +62,7 @@ class Report(msgspec.Struct, frozen=True):
     completion: Completion
 
 
-Outgoing = Post | Child | Report
+Outgoing = Post | Work | Child | Report
 
 
 class Sender(msgspec.Struct, frozen=True):
@@ -75,21 +83,35 @@ def start_message_id(execution_id: str) -> str:
     return f"{execution_id}/start"
 
 
-def outcome_message_id(execution: str, no: int) -> str:
-    """Return the id of the message that brings the outcome of action `no`, whoever sends it."""
-    return f"{execution}/done/{no}"
+def outcome_message_id(execution: str, *numbers: int) -> str:
+    """Return the id of the message that brings the outcomes of these actions, whoever sends it.
+
+    It names all of them: a message that brings more than another must not be taken for it.
+    """
+    return f"{execution}/done/{','.join(_runs(numbers))}"
 
 
-def outgoing(turn: Turn, state: State, sender: Sender, *, again: bool) -> list[Outgoing]:
+def _runs(numbers: Sequence[int]) -> Iterator[str]:
+    """Yield the runs of consecutive numbers."""
+    first = last = numbers[0]
+    for number in (*numbers[1:], None):
+        if number == last + 1:
+            last = number
+            continue
+        yield str(first) if first == last else f"{first}-{last}"
+        if number is not None:
+            first = last = number
+
+
+def outgoing(turn: Turn, state: State, sender: Sender) -> list[Outgoing]:
     """Return what a turn sends that is not finished.
 
     Args:
         turn: a committed turn of `state`, or a record of one carried over from an earlier generation.
         state: the instance now.
         sender: its identity.
-        again: it may have been sent before.
     """
-    sending = _Sending(turn, state, sender, again)
+    sending = _Sending(turn, state, sender)
     items: list[Outgoing] = []
     for action in turn.actions:
         if isinstance(action, EntityAction):
@@ -102,17 +124,16 @@ def outgoing(turn: Turn, state: State, sender: Sender, *, again: bool) -> list[O
 
 
 class _Sending:
-    def __init__(self, turn: Turn, state: State, sender: Sender, again: bool) -> None:
+    def __init__(self, turn: Turn, state: State, sender: Sender) -> None:
         self._state = state
         self._sender = sender
-        self._again = again
         self._present = turn.generation == state.generation
         self._execution = execution_of(sender.execution_id, turn.generation)
 
     def of(self, action: Action) -> Outgoing | None:
         match action:
             case TaskScheduled() if action.placement == "queue" and self._awaited(action.no):
-                return Post(self._work(action))
+                return Work(ActivityCall.of(action), action.pinned)
             case TimerCreated() if action.placement == "queue" and self._awaited(action.no) and not self._state.ended:
                 return _timer(self._sender.instance_id, self._execution, action)
             case SubOrchestrationScheduled() if not self._present or self._awaited(action.no):
@@ -128,12 +149,6 @@ class _Sending:
 
     def _awaited(self, no: int) -> bool:
         return self._present and self._state.open(no) is not None
-
-    def _work(self, action: TaskScheduled) -> WorkItem:
-        call = ActivityCall.of(action)
-        return WorkItem(
-            instance_id=self._sender.instance_id, execution=self._execution, calls=[call], again=self._again
-        )
 
     def _event(self, action: EventSent) -> RaiseEvent:
         message_id = f"{self._execution}/event/{action.no}"

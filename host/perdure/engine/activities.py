@@ -8,13 +8,14 @@ import inspect
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 from perdure.core.data import to_json
 from perdure.core.failure import Failure, failure_of
 from perdure.core.messages import ActivityCall, Completion
 from perdure.core.typed import read_as
 from perdure.engine.delivery import WorkerStopped
+from perdure.engine.durations import Durations
 from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import ActivityContext, Registry, current_activity
 from perdure.engine.watch import Watch
@@ -31,6 +32,7 @@ class ActivityRunner:
         registry: the app's functions.
         payloads: where large inputs and results are.
         limit: activities running at once; sync ones have as many threads.
+        durations: learns how long they take.
         watch: tells of those that do not come back.
         streams: makes, on the event loop, what opens their streams.
     """
@@ -41,6 +43,7 @@ class ActivityRunner:
         payloads: PayloadDesk,
         limit: int,
         *,
+        durations: Durations,
         watch: Watch,
         streams: Callable[[], StreamDesk] | None = None,
     ) -> None:
@@ -48,6 +51,7 @@ class ActivityRunner:
         self._make_desk = streams
         self._desk: StreamDesk | None = None
         self._payloads = payloads
+        self.durations = durations
         self._watch = watch
         self._keeps = f": it keeps one of {limit} places"
         self._slots = asyncio.Semaphore(limit)
@@ -100,19 +104,22 @@ class ActivityRunner:
 
     async def _call(self, context: ActivityContext, value: object) -> object:
         function = self._registry.activities.get(context.name)
+        loop = asyncio.get_running_loop()
         if inspect.iscoroutinefunction(function):
             reset = current_activity.set(context)
+            began = loop.time()
             try:
                 return await function(value)
             finally:
+                self.durations.note(context.name, loop.time() - began)
                 current_activity.reset(reset)
         variables = contextvars.copy_context()
         variables.run(current_activity.set, context)
-        loop = asyncio.get_running_loop()
-        outcome = await loop.run_in_executor(self._threads, variables.run, _caught, function, value)
-        if isinstance(outcome, _Raised):
-            raise outcome
-        return outcome
+        done = await loop.run_in_executor(self._threads, variables.run, _timed, loop.time, function, value)
+        self.durations.note(context.name, done.seconds)
+        if isinstance(done.outcome, _Raised):
+            raise done.outcome
+        return done.outcome
 
     def _failed(self, instance_id: str, call: ActivityCall, error: BaseException) -> Completion:
         if self._closed:
@@ -136,11 +143,20 @@ class _Raised(Exception):
         self.error = error
 
 
-def _caught(function: Callable[[Any], object], value: object) -> object:
+class _Done(NamedTuple):
+    """What came of a function in a thread: its result, or what it raised."""
+
+    outcome: object
+    seconds: float
+
+
+def _timed(time: Callable[[], float], function: Callable[[Any], object], value: object) -> _Done:
+    began = time()
     try:
-        return function(value)
+        outcome = function(value)
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is the activity's failure
-        return _Raised(error)
+        outcome = _Raised(error)
+    return _Done(outcome, time() - began)
 
 
 def _is_ours(error: BaseException) -> bool:

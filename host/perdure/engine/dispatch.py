@@ -7,6 +7,8 @@ their turn is known, and all that it sends and is not finished is sent again.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import assert_never
 
 from perdure.core.failure import Failure
@@ -21,14 +23,28 @@ from perdure.core.messages import (
     Terminate,
     WorkItem,
 )
-from perdure.core.outbox import Child, Post, Report, Sender, outcome_message_id, outgoing, start_message_id
+from perdure.core.outbox import (
+    Child,
+    Post,
+    Report,
+    Sender,
+    Work,
+    execution_of,
+    outcome_message_id,
+    outgoing,
+    start_message_id,
+)
 from perdure.core.state import RECORDS_KEPT_FOR, Parent, State
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
 from perdure.core.streams import RENEWED_AFTER
+from perdure.engine.durations import Durations
 from perdure.engine.journal import Journal
 from perdure.engine.mail import Mail
 from perdure.engine.payloads import PayloadDesk
+from perdure.engine.placement import batches
+from perdure.engine.replies import Replies
 from perdure.engine.settings import EngineSettings
+from perdure.engine.side_by_side import side_by_side
 from perdure.engine.starting import InstanceIdTaken, Starting
 from perdure.errors import StoredDataError
 from perdure.storage.protocol import PayloadMissing, Storage
@@ -41,27 +57,55 @@ class Dispatch:
     """Sends for one worker."""
 
     def __init__(
-        self, storage: Storage, settings: EngineSettings, mail: Mail, payloads: PayloadDesk, starting: Starting
+        self,
+        storage: Storage,
+        settings: EngineSettings,
+        mail: Mail,
+        payloads: PayloadDesk,
+        starting: Starting,
+        *,
+        durations: Durations | None = None,
     ) -> None:
         self._storage = storage
         self._settings = settings
         self._mail = mail
         self._payloads = payloads
         self._starting = starting
+        self._durations = durations or Durations()
+        self._replies = Replies(mail, storage.max_message_bytes)
         self._clock = starting.clock
 
     async def send(self, turn: Turn, state: State, sender: Sender, *, again: bool) -> None:
-        """Send what the turn decided and is not finished."""
-        for item in outgoing(turn, state, sender, again=again):
+        """Send what the turn decided and is not finished: first activities and children, side by side, then all else
+        in its order, for it may be meant for those children.
+
+        Args:
+            turn: see `outgoing`.
+            state: see `outgoing`.
+            sender: see `outgoing`.
+            again: it may have been sent before.
+        """
+        items = outgoing(turn, state, sender)
+        await self.work(self._work_items(turn, sender, [item for item in items if isinstance(item, Work)], again=again))
+        await side_by_side(self._start_child, [item for item in items if isinstance(item, Child)])
+        for item in items:
             match item:
+                case Work() | Child():
+                    pass
                 case Post():
                     await self._mail.send(item.message, due=item.due)
-                case Child():
-                    await self._start_child(item)
                 case Report():
                     await self._report(sender, turn, item)
                 case _:
                     assert_never(item)
+
+    def _work_items(self, turn: Turn, sender: Sender, work: Sequence[Work], *, again: bool) -> list[WorkItem]:
+        free = batches([item.call for item in work if not item.pinned], self._durations.of)
+        execution = execution_of(sender.execution_id, turn.generation)
+        return [
+            WorkItem(instance_id=sender.instance_id, execution=execution, calls=calls, again=again)
+            for calls in (*free, *([item.call] for item in work if item.pinned))
+        ]
 
     async def start(self, row: Row) -> None:
         """Queue the start message of an instance whose row has been inserted."""
@@ -73,14 +117,21 @@ class Dispatch:
     async def outcome(
         self, instance_id: str, execution: str, completion: Completion, *, delay: float = 0, tries: int = 0
     ) -> None:
-        """Queue the outcome of an action to the instance that waits for it."""
+        """Queue the outcome of an action to the instance that waits for it, to be delivered after so many seconds."""
+        if not delay:
+            await self._replies.send(instance_id, execution, [completion])
+            return
         message_id = outcome_message_id(execution, completion.no)
         message = Completions(to=instance_id, id=message_id, execution=execution, items=[completion], tries=tries)
         await self._mail.send(message, delay=delay)
 
-    async def work(self, item: WorkItem, delay: float = 0) -> None:
-        """Queue a work item, to be delivered after so many seconds."""
-        await self._mail.send(item, delay=delay)
+    async def outcomes(self, instance_id: str, execution: str, completions: list[Completion]) -> None:
+        """Queue the outcomes of several actions to the instance that waits for them."""
+        await self._replies.send(instance_id, execution, completions)
+
+    async def work(self, items: Iterable[WorkItem], delay: float = 0) -> None:
+        """Queue work items, to be delivered after so many seconds."""
+        await side_by_side(partial(self._mail.send, delay=delay), items)
 
     async def _start_child(self, child: Child) -> None:
         action = child.action
@@ -197,7 +248,7 @@ class Dispatch:
         if journal.row is None or journal.row.etag != ended.etag:
             return True  # it has changed: the write that this prepares will fail
         for turn in journal.state.unsettled():
-            for item in outgoing(turn, journal.state, journal.sender, again=True):
+            for item in outgoing(turn, journal.state, journal.sender):
                 if isinstance(item, Report):
                     await self._report(journal.sender, turn, item)
                 elif isinstance(item, Post) and recent and isinstance(item.message, RaiseEvent | Terminate):
@@ -214,14 +265,14 @@ class Dispatch:
         for turn in state.unsettled():
             if turn.at <= self._clock.now() - RENEWED_AFTER:
                 continue
-            for item in outgoing(turn, state, sender, again=True):
+            for item in outgoing(turn, state, sender):
                 if isinstance(item, Post) and isinstance(item.message, EntityRequest):
                     await self._mail.send(item.message, due=item.due)
 
     async def report(self, state: State, sender: Sender) -> None:
         """Tell the parent once more how an ended instance has ended."""
         for turn in state.turns:
-            for item in outgoing(turn, state, sender, again=True):
+            for item in outgoing(turn, state, sender):
                 if isinstance(item, Report):
                     await self._report(sender, turn, item)
 

@@ -1,4 +1,4 @@
-"""What a session runs in place: lone activities and short timers, beside the session's own loop."""
+"""What a session runs in place: few or short activities and short timers, beside the session's own loop."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from perdure.core.actions import TaskScheduled, TimerCreated
 from perdure.core.messages import ActivityCall, Completion
 from perdure.engine.activities import ActivityRunner
 from perdure.engine.clock import Clock
+
+_MOMENT = 0.01
+"""Seconds: about what a commit takes on Azure. One that takes in more outcomes saves the next."""
 
 Key = tuple[str, int]
 """Execution (with its generation) and action number."""
@@ -25,6 +28,9 @@ class InPlace:
         self._wake = wake
         self._running: dict[Key, asyncio.Task[None]] = {}
         self._outcomes: list[tuple[str, Completion]] = []
+        self._activities: set[Key] = set()
+        """Those of what runs that are activities."""
+        self._gathering: asyncio.TimerHandle | None = None
         self._error: Exception | None = None
 
     @property
@@ -38,8 +44,8 @@ class InPlace:
 
     @property
     def has_outcomes(self) -> bool:
-        """Whether there are outcomes to take."""
-        return bool(self._outcomes) or self._error is not None
+        """Whether there are outcomes to take: while other activities run, those of a moment are gathered."""
+        return self._error is not None or (bool(self._outcomes) and self._gathering is None)
 
     def start(self, execution: str, action: TaskScheduled | TimerCreated) -> None:
         """Run an action, unless it runs already or its outcome waits to be taken."""
@@ -47,6 +53,8 @@ class InPlace:
         if key in self._running or any(key == (where, done.no) for where, done in self._outcomes):
             return
         self._running[key] = asyncio.create_task(self._run(key, action))
+        if isinstance(action, TaskScheduled):
+            self._activities.add(key)
 
     def take(self) -> list[tuple[str, Completion]]:
         """Return the outcomes (with their execution) that have come since the last call.
@@ -67,7 +75,11 @@ class InPlace:
         for task in self._running.values():
             task.cancel()
         self._running.clear()
+        self._activities.clear()
         self._outcomes.clear()
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
 
     async def _run(self, key: Key, action: TaskScheduled | TimerCreated) -> None:
         execution, no = key
@@ -82,6 +94,16 @@ class InPlace:
         else:
             self._outcomes.append((execution, outcome))
         self._running.pop(key, None)
+        self._activities.discard(key)
+        if not self._activities:
+            self._gathered()
+        elif self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(_MOMENT, self._gathered)
+
+    def _gathered(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
         self._wake()
 
     async def _wait(self, no: int, fire_at: datetime) -> Completion:

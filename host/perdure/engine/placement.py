@@ -1,13 +1,19 @@
 """Placement: where each activity and timer that a turn schedules is carried out. Pure.
 
-A lone activity runs in place: its work is likely smaller than a queue hop, and nothing else could run meanwhile.
-Everything else goes to the queue, where all workers share it.
+* **In place**, by the session that committed it: a lone activity, since nothing else could run meanwhile and its work
+  is likely smaller than a queue hop; and several whose work together is.
+* **Batched**: those that are short go several to a work item.
+* **Queued**: all others, one work item each, so that they spread over all workers.
+
+How long an activity takes is learnt (`Durations`). Of one that has not run here yet nothing is known: many of them are
+batched, and whoever takes such a batch puts back what turns out to be too much (`perdure.engine.work`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from math import ceil
 
 import msgspec
 
@@ -20,6 +26,23 @@ from perdure.core.actions import (
     TimerCanceled,
     TimerCreated,
 )
+from perdure.core.messages import ActivityCall
+
+Estimate = Callable[[str], float | None]
+"""How many seconds an activity of a name is expected to take; None if nothing is known."""
+
+ENOUGH = 0.1
+"""Seconds of work that are worth a queue hop (some requests, and the wait for somebody to look into the queue): as much
+as that is done in place, or put into one batch.
+"""
+_OVERHEAD = 0.0001
+"""Seconds that calling any function takes."""
+_SPREAD = 16
+"""Activities of which nothing is known go into so many batches, unless those would be too large."""
+_LARGEST_BATCH = 100
+_LARGEST_UNKNOWN_BATCH = 32
+_BATCH_BYTES = 24 * 1024
+"""Inputs that share a work item: half of what a queue message takes on Azure."""
 
 
 class Situation(msgspec.Struct, frozen=True):
@@ -34,6 +57,7 @@ class Situation(msgspec.Struct, frozen=True):
     short_timer: float
     knows: Callable[[str], bool]
     """Whether this worker has an activity of this name."""
+    estimate: Estimate
 
 
 def place(actions: Sequence[Action], situation: Situation) -> list[Action]:
@@ -41,12 +65,12 @@ def place(actions: Sequence[Action], situation: Situation) -> list[Action]:
     if any(isinstance(action, OrchestrationCompleted | ContinuedAsNew) for action in actions):
         return list(actions)
     in_time = situation.anchor_age < situation.anchor_budget
-    lone = sum(isinstance(action, TaskScheduled) for action in actions) == 1
+    here = _in_place(actions, situation) if in_time else frozenset()
     canceled = {action.no for action in actions if isinstance(action, TimerCanceled)}
     placed: list[Action] = []
     for action in actions:
         where: Placement = "queue"
-        if isinstance(action, TaskScheduled) and lone and in_time and _may_run_here(action, situation):
+        if isinstance(action, TaskScheduled) and action.no in here:
             where = "here"
         if isinstance(action, TimerCreated) and in_time and action.no not in canceled:
             wait = action.fire_at - situation.now
@@ -58,5 +82,37 @@ def place(actions: Sequence[Action], situation: Situation) -> list[Action]:
     return placed
 
 
-def _may_run_here(action: TaskScheduled, situation: Situation) -> bool:
-    return situation.activities_free and not action.pinned and situation.knows(action.name)
+def _in_place(actions: Sequence[Action], situation: Situation) -> frozenset[int]:
+    """Return the numbers of the activities that run in place."""
+    tasks = [action for action in actions if isinstance(action, TaskScheduled)]
+    fit = [task for task in tasks if situation.activities_free and not task.pinned and situation.knows(task.name)]
+    if len(tasks) > 1:
+        known = [(task, seconds) for task in fit if (seconds := situation.estimate(task.name)) is not None]
+        fit = [task for task, seconds in known if seconds < ENOUGH]
+        if sum(seconds + _OVERHEAD for _, seconds in known if seconds < ENOUGH) > ENOUGH:
+            fit = []
+    return frozenset(task.no for task in fit)
+
+
+def batches(calls: Iterable[ActivityCall], estimate: Estimate, *, trusting: bool = True) -> list[list[ActivityCall]]:
+    """Return queued activities as they share work items, in their order.
+
+    Args:
+        calls: the activities.
+        estimate: see there.
+        trusting: batch many of which nothing is known. Otherwise each has a work item of its own.
+    """
+    calls = list(calls)
+    together = min(_LARGEST_UNKNOWN_BATCH, ceil(len(calls) / _SPREAD)) if trusting else 1
+    made: list[list[ActivityCall]] = []
+    fullness = size = 0.0
+    for call in calls:
+        seconds = estimate(call.name)
+        share = 1 / together if seconds is None else max((seconds + _OVERHEAD) / ENOUGH, 1 / _LARGEST_BATCH)
+        weight = len(call.input or "") / _BATCH_BYTES
+        if not made or fullness + share > 1 or size + weight > 1:
+            made.append([])
+            fullness = size = 0.0
+        made[-1].append(call)
+        fullness, size = fullness + share, size + weight
+    return made

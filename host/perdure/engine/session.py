@@ -288,21 +288,29 @@ class Session(SessionLoop):
             await self._run_or_fail_in_place(poisoned=any(inbound.poisoned for inbound in known))
 
     async def _run_or_fail_in_place(self, *, poisoned: bool) -> None:
-        """Run what the session before us left in place; but if the anchor has used up its deliveries an activity in
-        place probably ends its process, so rule 6 makes it fail. One that only other workers have, in the middle of a
-        deployment, goes to them through the queue.
+        """Run what the session before us left in place. An activity may be why its process has ended: of several each
+        gets a work item of its own, so that the others do not share its fate; a lone one is run here, but if the anchor
+        has used up its deliveries rule 6 makes it fail. One that only other workers have, in the middle of a
+        deployment, goes to them through the queue, too.
         """
         journal, services = self._journal, self._services
-        for action in journal.state.open_in_place():
-            if poisoned and isinstance(action, TaskScheduled):
+        left = journal.state.open_in_place()
+        lone = sum(isinstance(action, TaskScheduled) for action in left) == 1
+        queued: list[WorkItem] = []
+        for action in left:
+            if not isinstance(action, TaskScheduled):
+                self._in_place.start(journal.execution, action)
+            elif lone and poisoned:
                 outcome = Completion(action.no, failure=lost(action.name, services.settings.max_deliveries))
                 await services.dispatch.outcome(self.instance_id, journal.execution, outcome)
-            elif isinstance(action, TaskScheduled) and not services.runner.knows(action.name):
-                call = ActivityCall.of(action)
-                item = WorkItem(instance_id=self.instance_id, execution=journal.execution, calls=[call], again=True)
-                await services.dispatch.work(item)
-            else:
+            elif lone and services.runner.knows(action.name):
                 self._in_place.start(journal.execution, action)
+            else:
+                call = ActivityCall.of(action)
+                queued.append(
+                    WorkItem(instance_id=self.instance_id, execution=journal.execution, calls=[call], again=True)
+                )
+        await services.dispatch.work(queued)
 
     async def _reload(self) -> bool:
         """Rule 5: read the row anew and let go of anchors that another session has taken over. False if the row has not

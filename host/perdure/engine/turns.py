@@ -178,6 +178,7 @@ class TurnMaker:
             activities_free=services.runner.has_room,
             short_timer=services.settings.short_timer,
             knows=services.runner.knows,
+            estimate=services.runner.durations.of,
         )
         decided = with_releases(decision.actions, events, state, decision.at, execution)
         asked = [self._with_version(action) for action in decided]

@@ -14,6 +14,7 @@ from perdure.engine.clock import Clock, NewId, SystemClock, new_id
 from perdure.engine.damage import terminate_unread
 from perdure.engine.delivery import Delivery, Inbound, WorkerStopped, ticket
 from perdure.engine.dispatch import Dispatch
+from perdure.engine.durations import Durations
 from perdure.engine.entities.journal import EntityJournal
 from perdure.engine.entities.performer import EntityPerformer
 from perdure.engine.executor import InProcessExecutor
@@ -81,14 +82,18 @@ class Worker:
         self.starting = Starting(storage, self.clock, new_id)
         self.notices = Notices()
         self.watch = Watch(self.clock, self.settings.stuck_after)
+        durations = Durations()
         runner = ActivityRunner(
             registry,
             self.payloads,
             self.settings.max_concurrent_activities,
+            durations=durations,
             watch=self.watch,
             streams=lambda: StreamDesk(storage, new_id),
         )
-        dispatch = self.dispatch = Dispatch(storage, self.settings, self.mail, self.payloads, self.starting)
+        dispatch = self.dispatch = Dispatch(
+            storage, self.settings, self.mail, self.payloads, self.starting, durations=durations
+        )
         self._runner = runner
         self._performer = EntityPerformer(self.settings.max_concurrent_entities, new_id, self.watch)
         self._sessions = Sessions(

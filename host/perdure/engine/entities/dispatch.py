@@ -52,7 +52,7 @@ class EntityDispatch:
                     assert_never(each)
 
     async def _answer(self, parent: Parent, completions: list[Completion]) -> None:
-        message_id = outcome_message_id(parent.execution, completions[0].no)
+        message_id = outcome_message_id(parent.execution, *(completion.no for completion in completions))
         await self._mail.send(
             Completions(to=parent.instance_id, id=message_id, execution=parent.execution, items=completions)
         )
