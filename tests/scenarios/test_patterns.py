@@ -284,7 +284,7 @@ async def test_a_turn_larger_than_a_row_and_a_history_longer_than_one(hub):
     async def measure(text):
         return len(text)
 
-    await hub.add_worker(tail_turns=10)
+    await hub.add_worker(tail_turns=2)
     instance_id = await hub.start("big")
     assert await hub.output(instance_id, 60) == [600, True]
     row = await hub.storage.read(instance_id)

@@ -256,6 +256,14 @@ def mended(context: OrchestrationContext) -> Orchestrator:
     return (yield context.call_activity("fragile", number, retry_policy=RetryPolicy(timedelta(seconds=5), 2)))
 
 
+async def wide(context: OrchestrationContext) -> int:
+    """Has its activities share work items, run in place side by side, and put back when one takes long."""
+    uneven = await context.task_all([context.call_activity("uneven", n) for n in range(20)])
+    for _ in range(2):
+        uneven += await context.task_all([context.call_activity("brisk", n) for n in range(8)])
+    return sum(uneven)
+
+
 STARTS: dict[str, tuple[str, Any, Any]] = {
     "chain": ("chain", None, 15),
     "fan": ("fan", None, 3 * 21 + 3),
@@ -278,13 +286,14 @@ STARTS: dict[str, tuple[str, Any, Any]] = {
     "rolling": ("rolling", None, 28),
     "patched": ("patched", 0, [True, True]),
     "mending": ("mending", None, [8, "done"]),
+    "wide": ("wide", None, 190 + 2 * 28),
 }
 """Instance id -> orchestrator, input, output."""
 
 ORCHESTRATORS = [
     chain, fan, timers, race, parent, eternal, counting, spinning, buffered, retried, large, echo, waiting,
     announcing, note, gathering, collecting, heavy, mending, mended,
-    patched, pausing, doomed, forlorn,
+    patched, pausing, doomed, forlorn, wide,
 ]  # fmt: skip
 
 
@@ -357,11 +366,21 @@ def registry_of(simulation: Simulation, ledger: Ledger, *, newer: bool = False) 
         await work()
         return text * (LARGE // len(text))
 
+    async def uneven(number: int) -> int:
+        ledger.write()
+        await asyncio.sleep(3.0 if simulation.random.random() < 0.1 else 0.01)
+        return number
+
+    async def brisk(number: int) -> int:
+        ledger.write()
+        await asyncio.sleep(simulation.random.uniform(0, 0.01))
+        return number
+
     async def only_newer(number: int) -> int:
         await work()
         return number
 
-    for activity in (add, fail, fragile, repeat):
+    for activity in (add, fail, fragile, repeat, uneven, brisk):
         registry.activities.add(activity.__name__, activity)
     if newer:
         registry.activities.add("newer", only_newer)

@@ -95,6 +95,7 @@ CASES: dict[str, tuple[Any, Any, Any]] = {
     "family": (family, None, 1),
     "waiter": (waiter, None, "news"),
     "calling": (calling, 0, 32),
+    "wide": (corpus.wide, None, 190 + 2 * 28),
     "moving": (moving, None, 13),
     "staying": (staying, None, 11),
 }

@@ -27,11 +27,13 @@ def faults_of(seed: int) -> Faults:
 
 SETTINGS = EngineSettings(tail_turns=4, cached_sessions=4, anchor_budget=20, safety_net_delay=15)
 RECEIVERS = ("counting", "receiving", "noting", "mending")
-LIMIT = 6_000.0
 
 
 class Play:
     """One seed's run."""
+
+    limit = 6_000.0
+    """Seconds after which it has failed, if it has not come to its end."""
 
     def __init__(
         self,
@@ -67,7 +69,7 @@ class Play:
         await asyncio.gather(*(self._raise("collecting", "item", number, f"i{number}") for number in range(6)))
         meddling = (self._mend("mending"), self._pause("pausing"), self._doom("doomed"), self._scale(), self._deploy())
         tasks = [asyncio.create_task(each) for each in meddling]
-        while simulation.loop.time() < LIMIT and not await self._quiet():
+        while simulation.loop.time() < self.limit and not await self._quiet():
             await asyncio.sleep(10)
         for task in tasks:
             if task.done():

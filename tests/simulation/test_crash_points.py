@@ -1,4 +1,4 @@
-"""Twelve orchestrations, each with a worker that dies at the n-th storage call, for every n: before the call or after
+"""Thirteen orchestrations, each with a worker that dies at the n-th storage call, for every n: before the call or after
 it took effect; or the call's answer is lost.
 """
 
