@@ -35,6 +35,25 @@ LIMIT = 5_000.0
 INNOCENT = {f"innocent-{number}": number for number in range(8)}
 KILLERS = {"in place": None, "queued": "queue"}
 TILL = EntityId("till", "a")
+CULPRIT = 5
+CROWDS = (20, 8)
+"""How many activities are scheduled at once: more than those of which nothing is known go one by one; and a few that
+are short.
+"""
+
+
+def crowd(context: OrchestrationContext) -> Orchestrator:
+    """Has a culprit among those that share work items, and one among those that run in place."""
+    results = []
+    for size in CROWDS:
+        tasks = [context.call_activity("fickle", number) for number in range(size)]
+        for task in tasks:
+            try:
+                results.append((yield task))
+            except TaskFailedError as error:
+                results.append(error.error_type)
+        yield context.call_activity("fickle", 0)
+    return results
 
 
 class PoisonPlay:
@@ -83,6 +102,14 @@ class PoisonPlay:
             except TaskFailedError as error:
                 return error.error_type
 
+        async def fickle(number: int) -> int:
+            ledger.write()
+            await asyncio.sleep(simulation.random.uniform(0, 0.005))
+            if number == CULPRIT:
+                simulation.end_process()
+                await asyncio.sleep(1)
+            return number
+
         def doomed(_: OrchestrationContext) -> str:
             if not self._mended:
                 simulation.end_process()
@@ -101,10 +128,11 @@ class PoisonPlay:
             context.set_state(context.get_state(lambda: 0) + (context.get_input() or 0))
             context.set_result(context.get_state())
 
-        for orchestrator in (innocent, calls_killer, doomed, asks):
+        for orchestrator in (innocent, calls_killer, crowd, doomed, asks):
             registry.orchestrators.add(orchestrator.__name__, orchestrator)
         registry.activities.add("add", add)
         registry.activities.add("killer", killer)
+        registry.activities.add("fickle", fickle)
         registry.entities.add("till", EntityDefinition(till))
         return registry
 
@@ -113,7 +141,7 @@ class PoisonPlay:
         return self.simulation.store.hubs["simulated"].rows
 
     async def _clients(self) -> None:
-        starts = [("doomed", "doomed", None), ("asks", "asks", None)]
+        starts = [("doomed", "doomed", None), ("asks", "asks", None), ("crowd", "crowd", None)]
         starts += [(instance_id, "innocent", number) for instance_id, number in INNOCENT.items()]
         starts += [(instance_id, "calls_killer", placement) for instance_id, placement in KILLERS.items()]
         self.simulation.random.shuffle(starts)
@@ -155,6 +183,9 @@ class PoisonPlay:
         expected: dict[str, Any] = {instance_id: 4 * (number + 2) + 6 for instance_id, number in INNOCENT.items()}
         expected |= dict.fromkeys(KILLERS, "ActivityLostError")
         expected["asks"] = [1, "OperationLostError", 2]
+        expected["crowd"] = [
+            number if number != CULPRIT else "ActivityLostError" for size in (20, 8) for number in range(size)
+        ]
         for instance_id, result in expected.items():
             instance = self._rows[instance_id].instance
             if instance.status != "Completed" or json.loads(instance.output) != result:
