@@ -42,6 +42,21 @@ are short.
 """
 
 
+def innocent(context: OrchestrationContext) -> Orchestrator:
+    number = context.get_input()
+    for _ in range(2):
+        number = yield context.call_activity("add", [number, 1])
+    both = yield context.task_all([context.call_activity("add", [number, n]) for n in range(4)])
+    return (yield context.call_activity("add", both, placement="queue"))
+
+
+def calls_killer(context: OrchestrationContext) -> Orchestrator:
+    try:
+        yield context.call_activity("killer", placement=context.get_input())
+    except TaskFailedError as error:
+        return error.error_type
+
+
 def crowd(context: OrchestrationContext) -> Orchestrator:
     """Has a culprit among those that share work items, and one among those that run in place."""
     results = []
@@ -88,19 +103,6 @@ class PoisonPlay:
             await asyncio.sleep(simulation.random.uniform(0, 1))
             simulation.end_process()
             await asyncio.sleep(1)
-
-        def innocent(context: OrchestrationContext) -> Orchestrator:
-            number = context.get_input()
-            for _ in range(2):
-                number = yield context.call_activity("add", [number, 1])
-            both = yield context.task_all([context.call_activity("add", [number, n]) for n in range(4)])
-            return (yield context.call_activity("add", both, placement="queue"))
-
-        def calls_killer(context: OrchestrationContext) -> Orchestrator:
-            try:
-                yield context.call_activity("killer", placement=context.get_input())
-            except TaskFailedError as error:
-                return error.error_type
 
         async def fickle(number: int) -> int:
             ledger.write()
