@@ -86,6 +86,8 @@ class Dispatch:
             again: it may have been sent before.
         """
         items = outgoing(turn, state, sender)
+        if not items:
+            return
         await self.work(self._work_items(turn, sender, [item for item in items if isinstance(item, Work)], again=again))
         await side_by_side(self._start_child, [item for item in items if isinstance(item, Child)])
         for item in items:

@@ -18,8 +18,9 @@ async def side_by_side(do: Callable[[T], Awaitable[Any]], things: Iterable[T]) -
     All are tried, whatever comes of some; then what the first that failed has raised is raised.
     """
     todo = list(things)
-    if len(todo) == 1:
-        await do(todo[0])
+    if len(todo) <= 1:
+        for thing in todo:
+            await do(thing)
         return
     errors: list[Exception] = []
     rest = iter(todo)
