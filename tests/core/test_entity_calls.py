@@ -27,7 +27,7 @@ from perdure.core.history import (
     Turn,
 )
 from perdure.core.intake import Circumstances, Verdict, take_in
-from perdure.core.messages import AcquireLock, Completion, Completions, Operate, ReleaseLock, Wake
+from perdure.core.messages import AcquireLock, Completion, Completions, Operate, ReleaseLock, Sweep, Wake
 from perdure.core.outbox import Sender, outgoing
 from perdure.core.rewinding import is_inside_section, rewound
 from perdure.core.state import Parent, State
@@ -497,6 +497,7 @@ def test_messages_for_entities_mean_nothing_to_an_orchestration():
         AcquireLock(to="one", id="2", place=place, lock="l", entities=[], position=0, owner=Parent("p", "e", 0)),
         ReleaseLock(to="one", id="3", place=place, lock="l"),
         Wake(to="one", id="4", no=0, due=NOON),
+        Sweep(to="one", id="5", before=NOON),
     ]
     circumstances = Circumstances("e", "e.0", pending=False, start_at=None, now=NOON)
     assert set(take_in(State(), messages, [], circumstances).verdicts) == {Verdict.IRRELEVANT}

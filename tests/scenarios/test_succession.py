@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from perdure.core.codec import encode_message
+from perdure.core.data import payload_of
 from perdure.core.messages import RaiseEvent, Terminate
 from perdure.engine.deleting import start_input_id
 from perdure.engine.succession import insert_or_replace, purge
@@ -36,7 +37,7 @@ async def test_an_ended_instance_makes_way_and_leaves_nothing(hub):
         assert await hub.output("one") == "x" * 50_000
         await hub.quiet()
     inputs = [each for each in await hub.storage.list_payloads("one") if each.startswith("start-")]
-    assert inputs == [start_input_id(row.instance.execution_id)]
+    assert inputs == [payload_of(row.instance.input)]
 
 
 async def test_the_input_of_a_start_survives_the_purge_of_the_execution_before(hub):

@@ -12,7 +12,7 @@ from perdure.core.codec import decode_message, decode_record, segment_of_head
 from perdure.core.data import payload_of
 from perdure.core.entities.record import Record
 from perdure.core.entity_id import EntityId, is_entity_id
-from perdure.core.messages import ControlMessage, Operate, Resume, Rewind, Start, Suspend, Terminate, Wake
+from perdure.core.messages import ControlMessage, Operate, Resume, Rewind, Start, Suspend, Sweep, Terminate, Wake
 from perdure.core.outbox import start_message_id
 from perdure.core.rewinding import is_inside_section
 from perdure.core.status import ENDED
@@ -49,8 +49,7 @@ SETTINGS = EngineSettings(
 PURGED = ("hog-0", "hog-1", "hog-2", "hasty-0", "teller-2", "teller-5", "giving-1", "giving-2")
 MENDED = ("hasty-1", "returning")
 CLIENT_SIGNALS = 8
-ORPHANS_A_CRASH = 3
-"""Payloads that a turn of the corpus stores for entities."""
+DAY = 86_400.0
 
 
 class EntityPlay:
@@ -197,6 +196,8 @@ class EntityPlay:
             if is_entity_id(instance_id):
                 self._check_record(instance_id, self._record(row))
         await self.check_states()
+        await self._sweep()
+        self.wrong += [f"payload {name} of {each} is left" for each, name in self._left() if is_entity_id(each)]
         await self._purge()
 
     def may_stay(self, message: Any) -> bool:
@@ -226,7 +227,7 @@ class EntityPlay:
 
     async def _purge(self) -> None:
         storage, hub = self.simulation.storage, self.simulation.store.hubs["simulated"]
-        states = {payload_of(row.instance.output) for row in hub.rows.values()}
+        states = self._states()
         for instance_id in list(hub.rows):
             row = await storage.read(instance_id)
             assert row is not None
@@ -236,12 +237,33 @@ class EntityPlay:
             await client.purge_instance_history(instance_id)
         self.wrong += [f"a row of {each} is left" for each in hub.rows]
         self.wrong += [f"segment {name} of {each} is left" for each, name in hub.segments]
-        left = [(each, name) for each, name in hub.payloads if name not in states]
-        # a worker that dies between storing what a turn asks of an entity and committing the turn leaves that behind
-        orphans = [each for each, _ in left if is_entity_id(each)]
-        if len(orphans) > ORPHANS_A_CRASH * self.simulation.crashes:
-            self.wrong.append(f"{self.simulation.crashes} crashes, but {len(orphans)} payloads of entities are left")
-        self.wrong += [f"payload {name} of {each} is left" for each, name in left if not is_entity_id(each)]
+        await self._sweep()
+        left = [(each, name) for each, name in hub.payloads if (each, name) not in states]
+        self.wrong += [f"payload {name} of {each} is left after all" for each, name in left]
+
+    async def _sweep(self) -> None:
+        """Let time pass and clean up: what a worker has stored for somebody who never heard of it must go."""
+        simulation = self.simulation
+        simulation.loop.skip(8 * DAY)
+        await simulation.request(
+            lambda worker: Client(worker.storage, clock=worker.clock, new_id=worker.new_id).clean_entity_storage()
+        )
+        while any(isinstance(message, Sweep) for message in self._messages()):
+            await asyncio.sleep(60)
+            simulation.loop.skip(DAY / 4)
+
+    def _states(self) -> set[tuple[str, str]]:
+        """Return the payloads that hold states of entities."""
+        return {
+            (instance_id, name)
+            for instance_id, row in self.rows.items()
+            if (name := payload_of(row.instance.output)) is not None and is_entity_id(instance_id)
+        }
+
+    def _left(self) -> list[tuple[str, str]]:
+        """Return the payloads of entities that hold no state."""
+        states = self._states()
+        return [key for key in self.simulation.store.hubs["simulated"].payloads if key not in states]
 
     def _notice_ends(self, method: str) -> None:
         if method not in ("merge", "replace"):

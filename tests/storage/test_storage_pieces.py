@@ -7,6 +7,7 @@ import random
 import pytest
 
 from perdure.storage.protocol import PayloadMissing
+from tests.storage.providers import new_hub
 
 
 def noise(size: int) -> bytes:
@@ -176,3 +177,44 @@ async def test_a_name_of_other_characters_is_refused(storage, name):
         await storage.add_payload("one", name, b"")
     with pytest.raises(ValueError):
         await storage.put_segment("one", name, b"")
+
+
+async def test_all_payloads_are_listed_a_page_at_a_time(storage):
+    owners = ["one", "one-more", "@e@1", "a/b", "a.", "..", "~d", "ends~", "\U0001f401", "%2F", "x" * 200]
+    there = {(owner, f"p-{number}") for owner in owners for number in range(3)}
+    for owner, name in there:
+        await storage.put_payload(owner, name, b"x")
+    await storage.put_segment("one", "0-0-c", noise(10**6))
+
+    page = await storage.list_all_payloads()
+    assert (set(page.payloads), len(page.payloads), page.continuation) == (there, len(there), None)
+
+    found, continuation = [], None
+    while True:
+        page = await storage.list_all_payloads(top=4, continuation=continuation)
+        assert len(page.payloads) <= 4
+        found += page.payloads
+        if (continuation := page.continuation) is None:
+            break
+    assert (set(found), len(found)) == (there, len(there))
+    runs = [owner for number, (owner, _) in enumerate(found) if number == 0 or found[number - 1][0] != owner]
+    assert len(runs) == len(owners), "those of one instance stand together"
+
+
+async def test_payloads_of_another_hub_are_not_listed(provider):
+    first, second = provider.open(new_hub()), provider.open(new_hub())
+    for storage in (first, second):
+        await storage.create()
+    await first.put_payload("one", "p", b"x")
+    await first.put_payload("one", "q", b"x")
+
+    assert (await second.list_all_payloads()).payloads == []
+    page = await first.list_all_payloads(top=1)
+    with pytest.raises(ValueError, match="comes from"):
+        await second.list_all_payloads(continuation=page.continuation)
+
+
+@pytest.mark.parametrize("top", [0, 5001])
+async def test_a_page_of_payloads_has_bounds(storage, top):
+    with pytest.raises(ValueError, match="1 to 5000 payloads"):
+        await storage.list_all_payloads(top=top)

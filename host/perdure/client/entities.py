@@ -22,6 +22,7 @@ from perdure.core.messages import Operate, ReleaseLock
 from perdure.core.naming import check_text
 from perdure.core.streams import Place
 from perdure.core.typed import read_as
+from perdure.engine.sweeping import Sweeps
 from perdure.errors import StoredDataError
 from perdure.storage.protocol import PayloadMissing
 from perdure.storage.rows import Instance, InstanceQuery
@@ -200,18 +201,24 @@ class Entities(HubClient):
     async def clean_entity_storage(
         self, remove_empty_entities: bool = True, release_orphaned_locks: bool = True
     ) -> CleanEntityStorageResult:
-        """Remove what entities without a state have left, and locks whose orchestration is no more.
+        """Remove what entities without a state have left, large data that nobody will take in, and locks whose
+        orchestration is no more.
 
-        Neither is needed for correctness: what is empty goes by itself after a while, and an orchestration releases its
-        locks however it ends, unless somebody deletes its row by hand.
+        None of it is needed for correctness: what is empty goes by itself after a while, and an orchestration releases
+        its locks however it ends, unless somebody deletes its row by hand. Large data stays behind where a process has
+        died between storing and sending it.
 
         Args:
             remove_empty_entities: remove rows of entities that have no state and that nothing has been asked of for an
-                hour.
+                hour; and have workers delete large data that should have been taken in a week ago, a day from now, if
+                nothing needs it then.
             release_orphaned_locks: release locks whose orchestration has ended, or is no longer there.
         """
-        cleaning = EntityCleaning(self._storage, self._clock, self._release)
+        sweeps = Sweeps(self._mail, self._clock, self._new_id)
+        cleaning = EntityCleaning(self._storage, self._clock, self._release, sweeps)
         removed = await cleaning.remove_empty() if remove_empty_entities else 0
+        if remove_empty_entities:
+            await cleaning.sweep()
         released = await cleaning.release_orphaned_locks() if release_orphaned_locks else 0
         return CleanEntityStorageResult(removed, released)
 
@@ -229,7 +236,7 @@ class Entities(HubClient):
         self, entity: str, operation: str, data: str, when: datetime | None, *, delete: bool = False
     ) -> None:
         due = aware(when, "signal_time")
-        datum = await self._payloads.offload(entity, data)
+        datum = await self._payloads.offload(entity, data, due=due)
         place = self._signals.place(entity) if due is None else Place(f"{self._new_id()}/at", 0)
         message = Operate(
             to=entity, id=str(place), place=place, operation=operation, input=datum, due=due, delete=delete

@@ -1,4 +1,6 @@
-"""The clean-up of entities: rows of those that are empty, and locks that nobody will release."""
+"""The clean-up of entities: rows of those that are empty, locks that nobody will release, large data that nobody will
+take in.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from perdure.core.entities.admission import REMEMBERED
 from perdure.core.entities.record import Lock
+from perdure.core.entity_id import is_entity_id
 from perdure.core.outbox import execution_of
 from perdure.core.status import ENDED
 from perdure.engine.clock import Clock
 from perdure.engine.deleting import delete_instance
 from perdure.engine.entities.journal import EntityJournal
 from perdure.engine.settings import EngineSettings
+from perdure.engine.sweeping import Sweeps
 from perdure.errors import StoredDataError
 from perdure.storage.protocol import PayloadMissing, Storage
 from perdure.storage.rows import Instance, InstanceQuery
@@ -29,12 +33,16 @@ class EntityCleaning:
         storage: the hub's.
         clock: source of time.
         release: sends an entity the release of a lock.
+        sweeps: sends sweeps.
     """
 
-    def __init__(self, storage: Storage, clock: Clock, release: Callable[[str, str], Awaitable[None]]) -> None:
+    def __init__(
+        self, storage: Storage, clock: Clock, release: Callable[[str, str], Awaitable[None]], sweeps: Sweeps
+    ) -> None:
         self._storage = storage
         self._clock = clock
         self._release = release
+        self._sweeps = sweeps
 
     async def remove_empty(self) -> int:
         """Delete the rows of entities that are empty and have been for so long that no message can come twice any more.
@@ -48,6 +56,22 @@ class EntityCleaning:
             if journal is not None and journal.row is not None and self._is_empty(journal):
                 removed += await delete_instance(self._storage, journal.row)
         return removed
+
+    async def sweep(self) -> None:
+        """Send sweeps to the entities for which something was stored that should have been taken in a week ago, and to
+        ids of orchestrations that have no row. What others hold belongs to their history, and goes with it.
+        """
+        continuation: str | None = None
+        last = ""
+        while True:
+            page = await self._storage.list_all_payloads(continuation=continuation)
+            for owner in dict.fromkeys(owner for owner, name in page.payloads if self._sweeps.are_due([name])):
+                if owner != last and (is_entity_id(owner) or await self._storage.read_instance(owner) is None):
+                    await self._sweeps.begin(owner)
+                last = owner
+            continuation = page.continuation
+            if continuation is None:
+                return
 
     async def release_orphaned_locks(self) -> int:
         """Release locks whose orchestration has ended or is gone; return how many."""

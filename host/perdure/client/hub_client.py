@@ -63,7 +63,7 @@ class HubClient:
         self._reuse = reuse
         self._clock: Clock = clock or SystemClock()
         self._new_id = new_id
-        self._payloads = PayloadDesk(storage, new_id)
+        self._payloads = PayloadDesk(storage, new_id, self._clock)
         self._starting = Starting(storage, self._clock, new_id)
         self._queues = HubQueues(storage.hub, control_queues)
         self._mail = Mail(storage, self._queues, self._clock, new_id)

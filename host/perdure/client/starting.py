@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from perdure.client.hub_client import HubClient
 from perdure.client.reuse import ReuseId
-from perdure.core.data import to_json
+from perdure.core.data import fits_inline, to_json
 from perdure.core.entity_id import check_orchestration_id
 from perdure.core.messages import Start, Terminate
 from perdure.core.naming import check_instance_id, checked_tags, name_of
@@ -120,8 +120,11 @@ class Starts(HubClient):
             tags=start.tags,
         )
         check_row(row)  # before its input is stored: what no provider takes leaves nothing behind
-        payload_id = dated_start_input_id(execution_id, self._clock.now())
-        row.instance.input = await self._payloads.offload(instance_id, start.text, payload_id)
+        if start.text is None or fits_inline(start.text):
+            row.instance.input = start.text
+        else:
+            payload_id = dated_start_input_id(execution_id, self._clock.now())
+            row.instance.input = await self._payloads.store(instance_id, payload_id, start.text)
         return row
 
     async def _insert(self, row: Row, reuse: ReuseId) -> None:

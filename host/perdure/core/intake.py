@@ -38,6 +38,7 @@ from perdure.core.messages import (
     Rewind,
     Start,
     Suspend,
+    Sweep,
     Terminate,
     TimerDue,
     Wake,
@@ -150,8 +151,8 @@ class _Taking:
             case Resume():
                 self.events.append(ExecutionResumed(message.id, message.reason))
                 return Verdict.CONSUME
-            case Operate() | AcquireLock() | ReleaseLock() | Wake():
-                return Verdict.IRRELEVANT  # entities take these
+            case Operate() | AcquireLock() | ReleaseLock() | Wake() | Sweep():
+                return Verdict.IRRELEVANT  # entities take these, but for the last one, which is no turn's business
             case _:
                 assert_never(message)
 

@@ -143,6 +143,14 @@ class Wake(_Control, frozen=True, array_like=True, kw_only=True, tag="wake"):
     due: datetime
 
 
+class Sweep(_Control, frozen=True, array_like=True, kw_only=True, tag="sweep"):
+    """Delete large data that somebody stored for the instance and nobody has taken in, if it was due before a time."""
+
+    before: datetime
+    again: bool = False
+    """It has been through the queue once already."""
+
+
 EntityRequest = Operate | AcquireLock | ReleaseLock
 """What an entity takes in order."""
 
@@ -159,6 +167,7 @@ ControlMessage = (
     | AcquireLock
     | ReleaseLock
     | Wake
+    | Sweep
 )
 
 

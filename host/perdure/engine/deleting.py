@@ -6,33 +6,32 @@ The id may be begun anew at any moment, by somebody who finishes the deletion fa
 first, while the row is known to be the marked one: nothing of a new execution can be on the list, but for the input
 that its starter stores before it inserts the row, and that bears the new execution's name. If the starter dies in
 between, nobody will ever name that input: so a client's bears its time, too, and goes with whatever is deleted later.
+One that a turn has stored may belong to a start that is committed and not made yet: only a sweep (`sweeping`) takes it.
 """
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
+from perdure.engine.overdue import START, dated_start, started_at
 from perdure.storage.protocol import Conflict, Storage
 from perdure.storage.rows import Row, RowUpdate
 from perdure.streaming.chunk import ANY_STREAM
 
-_START_INPUT = "start-"
-_DATED = re.compile(r"-at-([0-9a-f]{1,11})\Z")
 _STARTED_BY_NOW = timedelta(hours=1)
 """Far longer than a client takes from storing an input to inserting the row."""
 
 
 def start_input_id(execution_id: str) -> str:
     """Return the id of the payload that holds the input with which an execution is started."""
-    return f"{_START_INPUT}{execution_id}"
+    return f"{START}{execution_id}"
 
 
 def dated_start_input_id(execution_id: str, now: datetime) -> str:
     """Return the same for a start that nobody repeats under this execution's name if its starter dies."""
-    return f"{start_input_id(execution_id)}-at-{int(now.timestamp()):x}"
+    return dated_start(start_input_id(execution_id), now)
 
 
 class Belongings(msgspec.Struct, frozen=True):
@@ -63,10 +62,10 @@ async def belongings(storage: Storage, row: Row) -> Belongings:
 
 def _may_be_inserted(payload_id: str, now: datetime) -> bool:
     """Whether it is the input of an execution whose row may yet be inserted."""
-    if not payload_id.startswith(_START_INPUT):
+    if not payload_id.startswith(START):
         return False
-    dated = _DATED.search(payload_id)
-    return dated is None or datetime.fromtimestamp(int(dated[1], 16), UTC) > now - _STARTED_BY_NOW
+    started = started_at(payload_id)
+    return started is None or started > now - _STARTED_BY_NOW
 
 
 async def delete_remains(storage: Storage, instance_id: str, now: datetime) -> None:

@@ -10,6 +10,7 @@ from perdure.core.data import payload_of
 from perdure.core.messages import Completions, ControlMessage, RaiseEvent
 from perdure.engine.executor import datum_of
 from perdure.engine.journal import Change, Journal
+from perdure.engine.overdue import is_another_week
 
 
 class Garbage(msgspec.Struct, frozen=True):
@@ -17,6 +18,8 @@ class Garbage(msgspec.Struct, frozen=True):
 
     payloads: list[str] = []
     segments: list[str] = []
+    looks: bool = False
+    """Whether it is time to look for more."""
 
     @classmethod
     def of_message(cls, message: ControlMessage) -> Garbage:
@@ -47,7 +50,8 @@ def garbage_of(journal: Journal, change: Change) -> Garbage:
         data += [datum_of(event) for event in turn.events]
         data += [action.input for action in turn.actions if isinstance(action, TaskScheduled)]
     kept = set(_payloads([generation.input, *(event.data for event in generation.waiting_events)]))
-    return Garbage([each for each in _payloads(data) if each not in kept], journal.segments)
+    looks = is_another_week(journal.instance.updated_at, generation.ending.at)
+    return Garbage([each for each in _payloads(data) if each not in kept], journal.segments, looks)
 
 
 def _payloads(data: list[str | None]) -> list[str]:

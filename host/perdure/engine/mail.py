@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from perdure.core.codec import Message, decode_message, encode_message
 from perdure.core.messages import Overflow, WorkItem
 from perdure.engine.clock import Clock, NewId
 from perdure.engine.hub import HubQueues
+from perdure.engine.overdue import MESSAGE, dated
 from perdure.engine.payloads import payload_text
 from perdure.engine.settings import LONGEST_DELAY
 from perdure.storage.protocol import Storage
@@ -42,7 +43,8 @@ class Mail:
             delay = max(0.0, (due - self._clock.now()).total_seconds())
         body = encode_message(message)
         if len(body.encode()) > self._storage.max_message_bytes:
-            body = encode_message(await self._overflow(message, body))
+            shown_up = self._clock.now() + timedelta(seconds=delay)
+            body = encode_message(await self._overflow(message, body, shown_up))
         return await self._storage.send(
             self.queue_of(message), body, delay=min(delay, math.floor(LONGEST_DELAY.total_seconds()))
         )
@@ -54,9 +56,9 @@ class Mail:
             message = decode_message(await payload_text(self._storage, message.owner, message.payload_id))
         return message
 
-    async def _overflow(self, message: Message, body: str) -> Overflow:
+    async def _overflow(self, message: Message, body: str, due: datetime) -> Overflow:
         owner = message.instance_id if isinstance(message, WorkItem) else self._receiver(message)
-        payload_id = f"msg-{self._new_id()}"
+        payload_id = dated(f"{MESSAGE}{self._new_id()}", due)
         await self._storage.put_payload(owner, payload_id, body.encode())
         return Overflow(owner=owner, payload_id=payload_id)
 

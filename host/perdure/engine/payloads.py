@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from datetime import datetime
 
 from perdure.core.data import fits_inline, payload_of, reference
-from perdure.engine.clock import NewId
+from perdure.engine.clock import Clock, NewId
+from perdure.engine.overdue import DATA, dated
 from perdure.storage.protocol import PayloadDamaged, Payloads
 
 
@@ -16,17 +18,25 @@ class PayloadDesk:
     A datum that refers to a payload belongs to one instance: the one whose row, history or message holds it.
     """
 
-    def __init__(self, storage: Payloads, new_id: NewId) -> None:
+    def __init__(self, storage: Payloads, new_id: NewId, clock: Clock) -> None:
         self._storage = storage
         self._new_id = new_id
+        self._clock = clock
 
-    async def offload(self, owner: str, datum: str | None, payload_id: str | None = None) -> str | None:
-        """Return the datum as it may travel: itself, or a reference to a payload of `owner` that now holds it, under
-        `payload_id` or an id of its own.
+    async def offload(
+        self, owner: str, datum: str | None, payload_id: str | None = None, *, due: datetime | None = None
+    ) -> str | None:
+        """Return the datum as it may travel: itself, or a reference to a payload of `owner` that now holds it.
+
+        Args:
+            owner: whose it is to be.
+            datum: JSON text, or a reference.
+            payload_id: how the payload's id begins; by default with one of its own. It ends with its date.
+            due: when it is to be delivered, if later than now.
         """
         if datum is None or fits_inline(datum):
             return datum
-        return await self.store(owner, payload_id or self._new_id(), datum)
+        return await self.store(owner, dated(payload_id or f"{DATA}{self._new_id()}", self._clock.now(), due), datum)
 
     async def store(self, owner: str, payload_id: str, text: str) -> str:
         """Store a text under a given id; return the reference."""

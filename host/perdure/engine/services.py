@@ -16,6 +16,7 @@ from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import Registry
 from perdure.engine.settings import EngineSettings
 from perdure.engine.starting import Starting
+from perdure.engine.sweeping import Sweeping
 from perdure.storage.protocol import Storage
 
 
@@ -37,6 +38,7 @@ class Services:
     """Bounds the turns that are run and committed at once."""
     registry: Registry
     performer: EntityPerformer
+    sweeping: Sweeping
     entity_slots: asyncio.Semaphore
     """Bounds the entities that perform operations at once."""
     notices: Notices

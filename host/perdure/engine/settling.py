@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from perdure.core.intake import Intake, Verdict
-from perdure.core.messages import Rewind, Terminate
+from perdure.core.messages import Rewind, Sweep, Terminate
 from perdure.engine.delivery import Inbound
 from perdure.engine.garbage import Garbage
 from perdure.engine.journal import Change, Columns, Journal
@@ -76,6 +76,20 @@ class Settling:
             await self._services.storage.delete_payloads(self._journal.instance_id, garbage.payloads)
         if garbage.segments:
             await self._services.storage.delete_segments(self._journal.instance_id, garbage.segments)
+        if garbage.looks:
+            await self._look()
+
+    async def _look(self) -> None:
+        """Once a week an instance that continues as new looks what those have left that died while they worked on it:
+        segments of earlier generations can't be named any more.
+        """
+        journal, storage = self._journal, self._services.storage
+        present = f"{journal.state.generation:08d}"
+        stored = await storage.list_segments(journal.instance_id)
+        left = [name for name in stored if name < present and name not in journal.segments]
+        if left:
+            await storage.delete_segments(journal.instance_id, left)
+        await self._services.sweeping.look(journal.instance_id)
 
     async def _later(self, inbound: Inbound) -> bool:
         """Put a message back that is for an execution whose row may be about to be inserted: a parent that is
@@ -112,4 +126,6 @@ class Settling:
         await self.clean(Garbage.of_message(inbound.message))
         if isinstance(inbound.message, Rewind):
             await self._services.dispatch.lost_child(inbound.message)
+        elif isinstance(inbound.message, Sweep):
+            await self._services.sweeping.carry_out(inbound.message)
         inbound.delivery.acknowledge()

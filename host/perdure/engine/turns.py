@@ -309,7 +309,10 @@ async def _offloaded(payloads: PayloadDesk, owner: str, actions: Sequence[Action
                 payload_id = start_input_id(action.execution_id)
                 datum = await payloads.offload(action.instance_id, action.input, payload_id)
                 light.append(msgspec.structs.replace(action, input=datum))
-            case EntitySignaled() | EntityCalled():
+            case EntitySignaled():
+                datum = await payloads.offload(action.entity, action.input, due=action.due)
+                light.append(msgspec.structs.replace(action, input=datum))
+            case EntityCalled():
                 light.append(msgspec.structs.replace(action, input=await payloads.offload(action.entity, action.input)))
             case EventSent():
                 datum = await payloads.offload(action.instance_id, action.data)

@@ -32,6 +32,7 @@ from perdure.engine.sessions import Sessions
 from perdure.engine.settings import EngineSettings
 from perdure.engine.starting import Starting
 from perdure.engine.suspects import Suspects
+from perdure.engine.sweeping import Sweeping, Sweeps
 from perdure.engine.tending import Hold, tend
 from perdure.engine.watch import Watch
 from perdure.engine.work import WorkDesk
@@ -76,13 +77,15 @@ class Worker:
         self.clock: Clock = clock or SystemClock()
         self.new_id = new_id
         self.queues = HubQueues(storage.hub, control_queues)
-        self.payloads = PayloadDesk(storage, new_id)
+        self.payloads = PayloadDesk(storage, new_id, self.clock)
         self.mail = Mail(storage, self.queues, self.clock, new_id)
         self.parking = Parking(storage, self.queues, self.mail, self.settings)
         self.starting = Starting(storage, self.clock, new_id)
         self.notices = Notices()
         self.watch = Watch(self.clock, self.settings.stuck_after)
         durations = Durations()
+        sweeps = Sweeps(self.mail, self.clock, new_id)
+        sweeping = Sweeping(storage, self.mail, sweeps, self.parking, self.settings)
         runner = ActivityRunner(
             registry,
             self.payloads,
@@ -111,6 +114,7 @@ class Worker:
                 turn_slots=asyncio.Semaphore(self.settings.max_concurrent_orchestrators),
                 registry=registry,
                 performer=self._performer,
+                sweeping=sweeping,
                 entity_slots=asyncio.Semaphore(self.settings.max_concurrent_entities),
                 notices=self.notices,
             )

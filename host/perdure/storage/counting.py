@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Self, cast
 
 from perdure.storage.protocol import Notifies, Storage
-from perdure.storage.rows import Instance, InstanceQuery, Page, QueueMessage, Row, RowUpdate, SentMessage
+from perdure.storage.rows import Instance, InstanceQuery, Page, PayloadPage, QueueMessage, Row, RowUpdate, SentMessage
 
 
 class CountingStorage:
@@ -85,6 +85,10 @@ class CountingStorage:
     async def list_payloads(self, instance_id: str, prefix: str = "") -> list[str]:
         self.counts["list_payloads"] += 1
         return await self._inner.list_payloads(instance_id, prefix)
+
+    async def list_all_payloads(self, *, top: int = 5_000, continuation: str | None = None) -> PayloadPage:
+        self.counts["list_all_payloads"] += 1
+        return await self._inner.list_all_payloads(top=top, continuation=continuation)
 
     async def delete_payloads(self, instance_id: str, payload_ids: list[str]) -> None:
         self.counts["delete_payloads"] += 1

@@ -30,6 +30,8 @@ MIN_YEAR = 1601
 MAX_VISIBILITY_SECONDS = 7 * 24 * 3600
 MAX_RECEIVE = 32
 MAX_PAGE = 1000
+MAX_PAYLOAD_PAGE = 5000
+"""What Azure lists at once of blobs."""
 
 _HUB = re.compile(r"[A-Za-z][A-Za-z0-9]{0,44}")
 _QUEUE = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
@@ -139,6 +141,12 @@ def check_query(query: InstanceQuery, top: int) -> None:
     for _, _, time in query.bounds:
         if time.tzinfo is None:
             raise ValueError(f"{time!r} has no time zone: give an aware time")
+
+
+def check_payload_page(top: int) -> None:
+    """Raise ValueError unless a page may hold `top` payloads."""
+    if not 1 <= top <= MAX_PAYLOAD_PAGE:
+        raise ValueError(f"a page has 1 to {MAX_PAYLOAD_PAGE} payloads, not {top}")
 
 
 def _check_instance_id(instance_id: str) -> None:

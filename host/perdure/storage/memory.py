@@ -15,6 +15,7 @@ from perdure.storage.limits import (
     check_delay,
     check_hub,
     check_part,
+    check_payload_page,
     check_prefix,
     check_query,
     check_queue,
@@ -23,7 +24,7 @@ from perdure.storage.limits import (
     check_update,
 )
 from perdure.storage.protocol import Conflict, PayloadMissing, QueueMissing
-from perdure.storage.rows import Instance, InstanceQuery, Page, QueueMessage, Row, RowUpdate, SentMessage
+from perdure.storage.rows import Instance, InstanceQuery, Page, PayloadPage, QueueMessage, Row, RowUpdate, SentMessage
 from perdure.storage.wakeups import Wakeups
 
 _MAX_MESSAGE_BYTES = 48 * 1024
@@ -176,6 +177,15 @@ class MemoryStorage:
             for owner, payload_id in self._here.payloads
             if owner == instance_id and payload_id.startswith(prefix)
         )
+
+    async def list_all_payloads(self, *, top: int = 5_000, continuation: str | None = None) -> PayloadPage:
+        check_payload_page(top)
+        origin = f"memory-payloads:{self.hub.lower()}"
+        after = read_continuation(origin, continuation, 2) if continuation is not None else ["", ""]
+        found = sorted(key for key in self._here.payloads if key > (after[0], after[1]))
+        if len(found) <= top:
+            return PayloadPage(payloads=found)
+        return PayloadPage(payloads=found[:top], continuation=write_continuation(origin, [*found[top - 1]]))
 
     async def delete_payloads(self, instance_id: str, payload_ids: list[str]) -> None:
         for payload_id in payload_ids:

@@ -9,7 +9,16 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from perdure.errors import PerdureError
-from perdure.storage.rows import Instance, InstanceQuery, Page, QueueMessage, Row, RowUpdate, SentMessage
+from perdure.storage.rows import (
+    Instance,
+    InstanceQuery,
+    Page,
+    PayloadPage,
+    QueueMessage,
+    Row,
+    RowUpdate,
+    SentMessage,
+)
 
 
 class StorageError(PerdureError):
@@ -112,6 +121,12 @@ class Payloads(Protocol):
         """Return the ids of the payloads stored for exactly this instance that begin with `prefix`, sorted.
 
         `prefix`: `[0-9A-Za-z-]`, or empty for all.
+        """
+
+    async def list_all_payloads(self, *, top: int = 5_000, continuation: str | None = None) -> PayloadPage:
+        """List the payloads of all instances, of those without a row too, at most `top` (1 to 5,000) a page.
+
+        Raises ValueError for a foreign continuation.
         """
 
     async def delete_payloads(self, instance_id: str, payload_ids: list[str]) -> None:

@@ -164,6 +164,15 @@ class Page(msgspec.Struct, kw_only=True):
     """Opaque; None on the last page."""
 
 
+class PayloadPage(msgspec.Struct, kw_only=True):
+    """Some of a hub's payloads. A page may hold fewer than asked for, even none, and not be the last."""
+
+    payloads: list[tuple[str, str]]
+    """Instance id and payload id of each, in a stable order; those of one instance stand together."""
+    continuation: str | None = None
+    """Opaque; None on the last page."""
+
+
 class QueueMessage(msgspec.Struct, kw_only=True):
     """A message as received: invisible to others until its invisibility expires."""
 

@@ -32,7 +32,7 @@ from perdure.core.entity_id import is_entity_id
 from perdure.core.history import EventRaised, Turn
 from perdure.core.naming import check_instance_id
 from perdure.core.state import Parent
-from perdure.engine.clock import new_id
+from perdure.engine.clock import SystemClock, new_id
 from perdure.engine.executor import datum_of
 from perdure.engine.journal import Journal
 from perdure.engine.payloads import PayloadDesk
@@ -126,7 +126,7 @@ async def record_history(source: Client | Storage, instance_id: str) -> Recorded
             f"there is no instance '{instance_id}' in task hub '{storage.hub}': this is the id of an entity, and "
             f"entities have no history"
         )
-    desk = PayloadDesk(storage, new_id)
+    desk = PayloadDesk(storage, new_id, SystemClock())
     commit: str | None = None
     while True:
         journal = Journal(storage, instance_id, EngineSettings())

@@ -56,6 +56,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Return the virtual seconds that have passed."""
         return self._virtual.passed
 
+    def skip(self, seconds: float) -> None:
+        """Let time pass at once, as on a machine that is asleep: what was due meanwhile is late."""
+        self._virtual.passed += seconds
+
     async def idle(self) -> None:
         """Wait until nothing else can run unless time passes."""
         idle = asyncio.Event()

@@ -20,7 +20,7 @@ from perdure.core.entities.agenda import can_go_on
 from perdure.core.entities.record import Record
 from perdure.core.failure import Failure
 from perdure.core.intake import Verdict
-from perdure.core.messages import ControlMessage
+from perdure.core.messages import ControlMessage, Sweep
 from perdure.engine.blocking import delay_for_others, waited_for_function
 from perdure.engine.deleting import delete_instance
 from perdure.engine.delivery import Inbound
@@ -28,6 +28,7 @@ from perdure.engine.entities.dispatch import EntityDispatch
 from perdure.engine.entities.journal import EntityJournal
 from perdure.engine.entities.turn import EntityTurnMaker, Made, Unfit
 from perdure.engine.hand import Hand
+from perdure.engine.overdue import is_another_week
 from perdure.engine.services import Services
 from perdure.engine.session_loop import SessionLoop
 from perdure.errors import UnknownFunctionError
@@ -120,7 +121,10 @@ class EntitySession(SessionLoop):
         (trap c).
         """
         services, journal = self._services, self._journal
-        before = journal.segment
+        before = [] if journal.segment is None else [journal.segment]
+        looks = self._looks(made)
+        if looks:
+            before += await services.storage.list_segments(self.instance_id)
         try:
             await journal.commit(made.change)
         except Conflict:
@@ -133,9 +137,20 @@ class EntitySession(SessionLoop):
         await self._dispatch.send(made.sends, self.instance_id, services.settings.default_version)
         if made.garbage:
             await services.storage.delete_payloads(self.instance_id, made.garbage)
-        if before is not None:
-            await services.storage.delete_segments(self.instance_id, [before])
+        if before:
+            await services.storage.delete_segments(
+                self.instance_id, [each for each in before if each != journal.segment]
+            )
+        if looks:
+            await services.sweeping.look(self.instance_id)
         return True
+
+    def _looks(self, made: Made) -> bool:
+        """Whether to look, once a week, what those have left that died while they worked on the entity, or sent it
+        something. A session that has stored a segment by now, and lives, loses its race to this commit.
+        """
+        sent = self._journal.committed.sent
+        return bool(sent) and is_another_week(sent[-1].at, made.change.at)
 
     async def _discard(self, made: Made) -> None:
         """Delete what was stored for a turn that has not come about."""
@@ -186,6 +201,9 @@ class EntitySession(SessionLoop):
 
     async def _drop(self, inbound: Inbound) -> None:
         message = inbound.message
+        if isinstance(message, Sweep):
+            await self._services.sweeping.carry_out(message)
+            return
         _log.warning("entity '%s' drops a message that means nothing to it: '%s'", self.instance_id, message.id)
         await self._clean(message)
 

@@ -22,13 +22,12 @@ from perdure.core.streams import Place
 from perdure.engine.deleting import start_input_id
 from perdure.engine.entities.journal import EntityChange, EntityJournal
 from perdure.engine.entities.performer import Job
+from perdure.engine.overdue import STATE
 from perdure.engine.services import Services
 from perdure.errors import PerdureError, UnknownFunctionError
 from perdure.storage.protocol import PayloadMissing
 
 _log = logging.getLogger("perdure.entities")
-_STATE = "state-"
-"""How ids of payloads begin that hold an entity's state."""
 _SLACK = timedelta(seconds=1)
 _SENDS_KEPT_FOR = timedelta(hours=1)
 _LOST_AFTER = timedelta(minutes=15)
@@ -163,7 +162,7 @@ class EntityTurnMaker:
                 made.sends.append(await self._begin(effect, made))
 
     async def _signal(self, signal: SignalSent, agenda: Agenda, made: Made) -> Operate:
-        data = await self._offload(signal.entity, signal.input, made)
+        data = await self._offload(signal.entity, signal.input, made, due=signal.due)
         place = agenda.place(signal.entity) if signal.due is None else Place(f"{self._services.new_id()}/at", 0)
         return Operate(
             to=signal.entity, id=str(place), place=place, operation=signal.operation, input=data, due=signal.due
@@ -175,8 +174,10 @@ class EntityTurnMaker:
         data = await self._offload(begun.instance_id, begun.input, made, payload_id)
         return Begin(begun.instance_id, begun.name, execution_id, data, begun.version, begun.start_at, begun.tags)
 
-    async def _offload(self, owner: str, text: str | None, made: Made, payload_id: str | None = None) -> str | None:
-        datum = await self._services.payloads.offload(owner, text, payload_id)
+    async def _offload(
+        self, owner: str, text: str | None, made: Made, payload_id: str | None = None, *, due: datetime | None = None
+    ) -> str | None:
+        datum = await self._services.payloads.offload(owner, text, payload_id, due=due)
         made.written += [(owner, each) for each in _payloads([datum])]
         return datum
 
@@ -187,7 +188,7 @@ class EntityTurnMaker:
         after = outcomes[-1].state
         if after == await self._state():
             return self._journal.state
-        datum = await self._offload(self._instance_id, after, made, f"{_STATE}{self._services.new_id()}")
+        datum = await self._offload(self._instance_id, after, made, f"{STATE}{self._services.new_id()}")
         self._known = datum, after
         return datum
 
@@ -199,7 +200,7 @@ class EntityTurnMaker:
         before, after = _payloads([self._journal.state]), _payloads([state])
         if not before and not after:
             return []
-        there = await self._services.storage.list_payloads(self._instance_id, _STATE)
+        there = await self._services.storage.list_payloads(self._instance_id, STATE)
         return [each for each in {*before, *there} if each not in after]
 
     async def _state(self) -> str | None:

@@ -40,6 +40,11 @@ def to_folder(instance_id: str) -> str:
     return f"{key[:-1]}~d" if key.endswith(".") else key
 
 
+def from_folder(folder: str) -> str:
+    """Return the id of the instance under whose blobs' path segment this is."""
+    return _ESCAPED.sub(lambda escaped: "." if escaped[1] == "d" else _CHARACTERS[escaped[1]], folder)
+
+
 def key_range(id_prefix: str) -> tuple[str, str | None]:
     """Return bounds of the keys of all ids that begin with `id_prefix`: the first, and one that is greater than all.
 

@@ -12,10 +12,12 @@ from azure.storage.blob import ContentSettings
 
 from perdure.storage.azure.account import RETRY_ANY_METHOD, Account
 from perdure.storage.azure.errors import error_code, translated
-from perdure.storage.azure.keys import to_folder, to_key
+from perdure.storage.azure.keys import from_folder, to_folder, to_key
 from perdure.storage.compression import pack, unpack
-from perdure.storage.limits import check_part, check_prefix
+from perdure.storage.continuation import read_continuation, write_continuation
+from perdure.storage.limits import check_part, check_payload_page, check_prefix
 from perdure.storage.protocol import PayloadMissing
+from perdure.storage.rows import PayloadPage
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -35,6 +37,7 @@ class AzurePieces:
 
     def __init__(self, account: Account, hub: str) -> None:
         self._account = account
+        self._origin = f"azure-payloads:{hub.lower()}"
         self._history = account.table(f"{hub}History")
         self._container = account.container(f"{hub.lower()}-payloads")
 
@@ -88,6 +91,21 @@ class AzurePieces:
         with translated(self._account, "blob"):
             names = [name async for name in self._container.list_blob_names(name_starts_with=folder + prefix)]
         return sorted(name.removeprefix(folder) for name in names if not name.endswith(_SEGMENT_SUFFIX))
+
+    async def list_all_payloads(self, *, top: int = 5_000, continuation: str | None = None) -> PayloadPage:
+        check_payload_page(top)
+        token = None if continuation is None else read_continuation(self._origin, continuation)[0]
+        pages: Any = self._container.list_blob_names(results_per_page=top).by_page(continuation_token=token)
+        names: list[str] = []
+        with translated(self._account, "blob"):
+            async for names_of_page in pages:
+                names = [name async for name in names_of_page]
+                break
+        found = [name.split("/", 1) for name in names if not name.endswith(_SEGMENT_SUFFIX)]
+        page = PayloadPage(payloads=[(from_folder(folder), payload_id) for folder, payload_id in found])
+        if pages.continuation_token:
+            page.continuation = write_continuation(self._origin, [pages.continuation_token])
+        return page
 
     async def delete_payloads(self, instance_id: str, payload_ids: list[str]) -> None:
         await _each([_blob_name(instance_id, payload_id) for payload_id in payload_ids], self._delete_blob)

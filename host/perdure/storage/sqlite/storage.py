@@ -11,9 +11,17 @@ from typing import Literal
 
 from perdure.storage.compression import pack, unpack
 from perdure.storage.continuation import read_continuation, write_continuation
-from perdure.storage.limits import check_hub, check_part, check_prefix, check_query, check_row, check_update
+from perdure.storage.limits import (
+    check_hub,
+    check_part,
+    check_payload_page,
+    check_prefix,
+    check_query,
+    check_row,
+    check_update,
+)
 from perdure.storage.protocol import Conflict, PayloadMissing
-from perdure.storage.rows import Instance, InstanceQuery, Page, Row, RowUpdate
+from perdure.storage.rows import Instance, InstanceQuery, Page, PayloadPage, Row, RowUpdate
 from perdure.storage.sqlite import rows
 from perdure.storage.sqlite.database import Database
 from perdure.storage.sqlite.queues import SqliteQueues
@@ -158,6 +166,23 @@ class SqliteStorage(SqliteQueues):
     async def list_payloads(self, instance_id: str, prefix: str = "") -> list[str]:
         check_prefix(prefix)
         return await self._list("payload", instance_id, prefix)
+
+    async def list_all_payloads(self, *, top: int = 5_000, continuation: str | None = None) -> PayloadPage:
+        check_payload_page(top)
+        origin = f"sqlite-payloads:{self._hub}"
+        owner, name = read_continuation(origin, continuation, 2) if continuation is not None else ("", "")
+
+        def work(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+            return connection.execute(
+                "SELECT instance_id, name FROM blobs WHERE hub = ? AND (instance_id, name) > (?, ?) "
+                "AND sort = 'payload' ORDER BY instance_id, name LIMIT ?",
+                (self._hub, owner, name, top + 1),
+            ).fetchall()
+
+        found = await self._database.read(work)
+        if len(found) <= top:
+            return PayloadPage(payloads=found)
+        return PayloadPage(payloads=found[:top], continuation=write_continuation(origin, [*found[top - 1]]))
 
     async def delete_payloads(self, instance_id: str, payload_ids: list[str]) -> None:
         await self._delete("payload", instance_id, payload_ids)
