@@ -18,7 +18,9 @@ def test_an_orchestration_for_the_workflow_and_an_activity_for_each_executor():
     definition = register_workflow(registry, corpus.chain())
     assert definition.orchestration == "dafx-chain"
     assert list(registry.orchestrators.all) == ["dafx-chain"]
-    assert sorted(registry.activities.all) == [f"dafx-chain-{each}" for each in ("end", "p1", "p2", "splits")]
+    assert sorted(registry.activities.all) == [
+        f"dafx-chain-{each}" for each in ("end", "p1", "p2", "splits", "superstep")
+    ]
 
 
 def test_wrapped_workflows_are_registered_too():

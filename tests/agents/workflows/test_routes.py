@@ -247,7 +247,9 @@ async def test_events_are_followed_from_where_the_reader_was(driver):
     told = read(first)
     told += read(await driver.request("GET", f"workflow/failing/events/f?cursor={told[-1][0]}"))
     names = [event for _, event, _ in told]
-    assert names[:2] == ["executor_invoked", "executor_completed"]
+    start = ["superstep_started", "executor_invoked", "executor_completed", "superstep_completed"]
+    assert names[:5] == [*start, "superstep_started"]
+    assert [told[place][2] for place in (0, 3, 4)] == [{"iteration": 1}, {"iteration": 1}, {"iteration": 2}]
     assert "output" in names
     assert names[-2:] == ["executor_failed", "end"]
     assert (told[names.index("output")][2]) == {"executorId": "fails", "data": "fails got 0"}

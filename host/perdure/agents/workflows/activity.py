@@ -21,6 +21,7 @@ from perdure.agents.workflows.isolation import IsolatedExecutor, keeps_objects
 from perdure.agents.workflows.nested_workflow import FinishedWorkflow
 from perdure.agents.workflows.options import Options
 from perdure.agents.workflows.people import is_asked_by_agent
+from perdure.agents.workflows.planning import goes_nowhere
 from perdure.agents.workflows.recording import RecordingContext, RecordingState
 from perdure.agents.workflows.requests import event_of, type_shown
 from perdure.agents.workflows.routing import Router
@@ -65,7 +66,13 @@ class ExecutorActivity:
             performance = _Performance(
                 workflow, self._codec, self._executor_id, work, teller=teller, options=self._options
             )
-            return await (performance.perform() if steps is None else performance.step(steps))
+            await teller.mark(work.get("before", ()))
+            done = await (performance.perform() if steps is None else performance.step(steps))
+            if "needs" not in done:
+                await teller.mark(work.get("after", ()))
+                if goes_nowhere(message for outcome in done["outcomes"] for message in outcome["sent"]):
+                    await teller.mark(work.get("beyond", ()))
+            return done
 
     def _turn_at(self, executor: Executor) -> Any:
         """Return a lock for executors that keep a run's data in objects: they work for one run at a time."""

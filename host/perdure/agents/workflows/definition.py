@@ -34,6 +34,7 @@ from perdure.agents.workflows.naming import (
     is_made_up,
     model_activity_name,
     orchestration_name,
+    superstep_activity_name,
     tool_activity_name,
 )
 from perdure.agents.workflows.options import Options
@@ -66,6 +67,12 @@ class WorkflowDefinition:
     def orchestration(self) -> str:
         """Name of its orchestration."""
         return orchestration_name(self.name)
+
+    @property
+    def marks(self) -> str | None:
+        """Name of the activity that tells of its supersteps; None if its only executor does that."""
+        alone = not self.graph.groups_of and not self.nested
+        return superstep_activity_name(self.name) if self.options.events and not alone else None
 
     def activity(self, executor_id: str) -> str:
         """Return the name of an executor's activity."""

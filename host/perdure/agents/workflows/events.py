@@ -1,8 +1,10 @@
-"""Events as they happen, in a durable stream of the run's instance: what executors begin, yield, ask and say."""
+"""Events as they happen, in a durable stream of the run's instance: what executors begin, yield, ask and say, and where
+supersteps begin and end.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +13,7 @@ from agent_framework import WorkflowEvent
 
 from perdure.agents.workflows.codec import Codec
 from perdure.agents.workflows.plain import plain
+from perdure.agents.workflows.wire import Mark, Marking
 from perdure.engine.registry import current_activity
 from perdure.streaming import StreamWriter
 
@@ -66,6 +69,11 @@ class EventTeller:
         if self._writer is not None:
             await self._writer.write({"executorId": executor_id, "text": text}, "update")
 
+    async def mark(self, marks: Iterable[Mark]) -> None:
+        """Tell where supersteps begin and end."""
+        for each in marks:
+            await self._tell(WorkflowEvent(each["type"], iteration=each["iteration"]))
+
     async def _tell(self, event: WorkflowEvent[Any]) -> None:
         if self.hold_failures and event.type == "executor_failed":
             return
@@ -77,6 +85,8 @@ class EventTeller:
         shown: dict[str, Any] = {}
         if event.executor_id is not None:
             shown["executorId"] = event.executor_id
+        if event.iteration is not None:
+            shown["iteration"] = event.iteration
         if event.type == "request_info":
             shown |= {"requestId": event.request_id, "executorId": event.source_executor_id}
         if event.details is not None:
@@ -87,3 +97,13 @@ class EventTeller:
 
     def _plain(self, data: Any) -> Any:
         return plain(self._codec.encode(data)) if self._codec.can_encode(data) else str(data)
+
+
+def marking(codec: Codec) -> Callable[[Any], Awaitable[None]]:
+    """Return the activity that tells of supersteps whose executors can't do so: several, or a wrapped workflow."""
+
+    async def tell(work: Marking) -> None:
+        async with EventTeller(work["stream_to"], codec) as teller:
+            await teller.mark(work["marks"])
+
+    return tell

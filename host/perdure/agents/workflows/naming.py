@@ -34,6 +34,11 @@ def tool_activity_name(workflow: str, executor_id: str) -> str:
     return f"{activity_name(workflow, executor_id)}-tool"
 
 
+def superstep_activity_name(workflow: str) -> str:
+    """Return the name of the activity that tells of a workflow's supersteps."""
+    return f"{PREFIX}{workflow}-superstep"
+
+
 def is_made_up(name: str) -> bool:
     """Whether the framework has made up a workflow's name: such a name is another one in every process."""
     return _MADE_UP.fullmatch(name) is not None

@@ -9,6 +9,7 @@ orders, and always the same.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from perdure.agents.workflows.graph import Graph
@@ -78,3 +79,9 @@ def _through_fan_in(graph: Graph, source: str, message: Message, group: int, buf
     gathered = [data for each in fan_in.sources for data in buffer[each]]
     del buffers[str(group)]
     return [Planned(fan_in.target, {"kind": "message", "sources": list(fan_in.sources), "data": gathered})]
+
+
+def goes_nowhere(sent: Iterable[Message]) -> bool:
+    """Whether messages were sent, and nothing takes them."""
+    routes = [message["routes"] for message in sent]
+    return bool(routes) and not any(routes)

@@ -13,10 +13,10 @@ from perdure.agents.human import HumanPolicy
 from perdure.agents.retries import MODEL_RETRY, Retry
 from perdure.agents.workflows.definition import WorkflowDefinition, define, define_functional
 from perdure.agents.workflows.errors import WorkflowRegistrationError
+from perdure.agents.workflows.events import marking
 from perdure.agents.workflows.naming import checked_workflow_name
 from perdure.agents.workflows.options import AgentMode, Options
 from perdure.agents.workflows.orchestrator import orchestrator_of
-from perdure.agents.workflows.wire import Done, Work
 from perdure.core.retry import RetryPolicy
 from perdure.engine.registry import Registry
 
@@ -133,6 +133,9 @@ def _register(target: FunctionTarget, workflow: WorkflowDefinition, owner: Any) 
         for name in workflow.activities_of(executor_id):
             _claim(owner, "activity", name, workflow)
             target.add_activity(name, _activity_function(perform))
+    if workflow.marks is not None:
+        _claim(owner, "activity", workflow.marks, workflow)
+        target.add_activity(workflow.marks, _activity_function(marking(workflow.codec)))
 
 
 def _claim(owner: Any, kind: str, name: str, workflow: WorkflowDefinition) -> None:
@@ -157,7 +160,7 @@ def _checked(workflow: Any) -> Callable[[], Workflow]:
     return build
 
 
-def _activity_function(perform: Callable[[Work], Awaitable[Done]]) -> Callable[[Any], Awaitable[Any]]:
+def _activity_function(perform: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
     async def run_executor(work: Any) -> Any:
         return await perform(work)
 

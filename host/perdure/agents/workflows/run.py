@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from agent_framework import WorkflowConvergenceException
 
 from perdure.agents.workflows.definition import WorkflowDefinition
 from perdure.agents.workflows.errors import WorkflowFailedError
-from perdure.agents.workflows.planning import BrokenRouteError, Planned, plan
+from perdure.agents.workflows.planning import BrokenRouteError, Planned, goes_nowhere, plan
 from perdure.agents.workflows.run_state import RunState
 from perdure.agents.workflows.step_calls import AgentCallError
 from perdure.agents.workflows.stepped_executor import SteppedExecutor
-from perdure.agents.workflows.wire import Done, NestedWork, Outcome, Work
+from perdure.agents.workflows.wire import Done, Mark, NestedWork, Outcome, Work
 from perdure.core.context import OrchestrationContext
 from perdure.core.failure import TaskFailedError
 from perdure.core.tasks import Task
 
 Steps = Generator[Task[Any], Any, Any]
+
+
+class _Marks(TypedDict, total=False):
+    before: list[Mark]
+    after: list[Mark]
+    beyond: list[Mark]
 
 
 class Run:
@@ -58,6 +64,8 @@ class Run:
             if self.is_long:
                 return False
             yield from self._superstep()
+        if self.state.untold:
+            yield self._mark()
         return True
 
     def _superstep(self) -> Steps:
@@ -66,7 +74,10 @@ class Run:
         places: dict[str, list[int]] = {}
         for place, each in enumerate(planned):
             places.setdefault(each.target, []).append(place)
-        begun = {target: self._begin(target, [planned[place] for place in mine]) for target, mine in places.items()}
+        marks = yield from self._superstep_begins([*places])
+        begun = {
+            target: self._begin(target, [planned[place] for place in mine], marks) for target, mine in places.items()
+        }
         yield from self._until_stepped(begun)
         outcomes: list[Outcome | None] = [None] * len(planned)
         failed: WorkflowFailedError | None = None
@@ -84,6 +95,8 @@ class Run:
         for each, merged in zip(planned, outcomes, strict=True):
             if merged is not None:
                 self.state.merge(each.target, merged)
+        sent = [message for messages in self.state.sent.values() for message in messages]
+        self.state.told_beyond = "beyond" in marks and goes_nowhere(sent)
 
     def _until_stepped(self, begun: Mapping[str, Task[Done] | SteppedExecutor]) -> Steps:
         """Wait until all executors that are run in steps have ended."""
@@ -102,7 +115,43 @@ class Run:
         except BrokenRouteError as error:
             raise WorkflowFailedError(self._workflow.name, error.source, error.error_type, error.message) from None
 
-    def _begin(self, target: str, planned: list[Planned]) -> Task[Done] | SteppedExecutor:
+    def _superstep_begins(self, targets: list[str]) -> Generator[Task[Any], Any, _Marks]:
+        """Tell that a superstep begins.
+
+        Returns:
+            What its executor tells in passing, if there is only one: then it costs nothing.
+        """
+        state = self.state
+        if state.stream_to is None:
+            return {}
+        begins: Mark = {"type": "superstep_started", "iteration": state.superstep}
+        ends: Mark = {"type": "superstep_completed", "iteration": state.superstep}
+        if not targets:
+            state.untold += [] if state.told_beyond else [begins, ends]
+            return {}
+        if len(targets) == 1 and targets[0] not in self._workflow.nested:
+            before, state.untold = [*state.untold, begins], []
+            return {"before": before, "after": [ends], **self._beyond()}
+        state.untold.append(begins)
+        yield self._mark()
+        state.untold = [ends]
+        return {}
+
+    def _beyond(self) -> _Marks:
+        following = self.state.superstep + 1
+        if following > self._workflow.graph.max_supersteps:
+            return {}
+        begins: Mark = {"type": "superstep_started", "iteration": following}
+        return {"beyond": [begins, {"type": "superstep_completed", "iteration": following}]}
+
+    def _mark(self) -> Task[Any]:
+        """Tell what the stream does not tell of yet."""
+        assert self._workflow.marks is not None  # noqa: S101 - it has several executors, or wraps a workflow
+        self._tasks += 1
+        marks, self.state.untold = self.state.untold, []
+        return self._context.call_activity(self._workflow.marks, {"stream_to": self.state.stream_to, "marks": marks})
+
+    def _begin(self, target: str, planned: list[Planned], marks: _Marks) -> Task[Done] | SteppedExecutor:
         """Begin what an executor does in this superstep."""
         self._tasks += 1
         deliveries = [each.delivery for each in planned]
@@ -114,6 +163,7 @@ class Run:
                 "deliveries": deliveries,
                 "state": self.state.executors.get(target),
                 "shared": self.state.shared,
+                **marks,
             }
             stepped = self._workflow.stepped.get(target)
             if stepped is not None:

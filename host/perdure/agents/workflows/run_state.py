@@ -8,7 +8,7 @@ from typing import Any
 
 from perdure.agents.workflows.framework import INTERNAL_SOURCE_ID, RUN_KWARGS_KEYS
 from perdure.agents.workflows.planning import Buffers, Planned
-from perdure.agents.workflows.wire import Delivery, Json, Message, Outcome, Request
+from perdure.agents.workflows.wire import Delivery, Json, Mark, Message, Outcome, Request
 
 _REMEMBERED = 100
 """Answered requests that an instance's status tells of."""
@@ -43,6 +43,10 @@ class RunState:
     """Ids of the requests answered last."""
     people: dict[str, Any] = field(default_factory=dict)
     """When time is over for requests that have a policy, and how often they were passed on."""
+    untold: list[Mark] = field(default_factory=list)
+    """Beginnings and ends of supersteps that the stream does not tell of yet."""
+    told_beyond: bool = False
+    """Whether it tells of the next superstep already, in which nothing is delivered."""
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> RunState:

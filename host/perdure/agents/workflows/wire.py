@@ -32,6 +32,21 @@ class Message(TypedDict):
     data: NotRequired[Json]
 
 
+class Mark(TypedDict):
+    """An event that says where supersteps begin and end."""
+
+    type: Literal["superstep_started", "superstep_completed"]
+    iteration: int
+    """Number of the superstep, from 1."""
+
+
+class Marking(TypedDict):
+    """Input of the activity that tells of supersteps in which several executors work, or a wrapped workflow."""
+
+    stream_to: str
+    marks: list[Mark]
+
+
 class Delivery(TypedDict):
     """One message (or input, or answer) handed to an executor."""
 
@@ -90,6 +105,12 @@ class Work(TypedDict):
     shared: dict[str, Json]
     steps: NotRequired[Steps]
     """For executors whose agents run in mode `steps`."""
+    before: NotRequired[list[Mark]]
+    """What is told of supersteps before the executor's own events."""
+    after: NotRequired[list[Mark]]
+    """What is told of them once it is done."""
+    beyond: NotRequired[list[Mark]]
+    """What is told then if all that it sent goes nowhere: the framework has a superstep for that, too."""
 
 
 class Steps(TypedDict):
