@@ -26,7 +26,7 @@ from perdure.agents.workflows.recording import RecordingContext, RecordingState
 from perdure.agents.workflows.requests import event_of, type_shown
 from perdure.agents.workflows.routing import Router
 from perdure.agents.workflows.step_calls import StepCalls
-from perdure.agents.workflows.wire import Delivery, Done, Emitted, Message, Need, Outcome, Request, Steps, Work
+from perdure.agents.workflows.wire import Delivery, Done, Emitted, Marks, Message, Need, Outcome, Request, Steps, Work
 from perdure.engine.registry import activity_context, current_activity
 
 _NO_DATA = {"executor_invoked", "executor_completed", "executor_failed"}
@@ -57,7 +57,7 @@ class ExecutorActivity:
             Exception: whatever a handler raises.
             UndeclaredTypeError: a message, output, request or state holds a type that the workflow does not declare.
         """
-        workflow, steps = self._make(), work.get("steps")
+        workflow, steps, marks = self._make(), work.get("steps"), work.get("marks", Marks())
         stream_to = None if steps is not None and "perform" in steps else work["stream_to"]
         async with (
             self._turn_at(workflow.executors[self._executor_id]),
@@ -66,12 +66,12 @@ class ExecutorActivity:
             performance = _Performance(
                 workflow, self._codec, self._executor_id, work, teller=teller, options=self._options
             )
-            await teller.mark(work.get("before", ()))
+            await teller.mark(marks.get("before", ()))
             done = await (performance.perform() if steps is None else performance.step(steps))
             if "needs" not in done:
-                await teller.mark(work.get("after", ()))
+                await teller.mark(marks.get("after", ()))
                 if goes_nowhere(message for outcome in done["outcomes"] for message in outcome["sent"]):
-                    await teller.mark(work.get("beyond", ()))
+                    await teller.mark(marks.get("beyond", ()))
             return done
 
     def _turn_at(self, executor: Executor) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from typing import Any, TypedDict
+from typing import Any
 
 from agent_framework import WorkflowConvergenceException
 
@@ -13,18 +13,12 @@ from perdure.agents.workflows.planning import BrokenRouteError, Planned, goes_no
 from perdure.agents.workflows.run_state import RunState
 from perdure.agents.workflows.step_calls import AgentCallError
 from perdure.agents.workflows.stepped_executor import SteppedExecutor
-from perdure.agents.workflows.wire import Done, Mark, NestedWork, Outcome, Work
+from perdure.agents.workflows.wire import Done, Mark, Marks, NestedWork, Outcome, Work
 from perdure.core.context import OrchestrationContext
 from perdure.core.failure import TaskFailedError
 from perdure.core.tasks import Task
 
 Steps = Generator[Task[Any], Any, Any]
-
-
-class _Marks(TypedDict, total=False):
-    before: list[Mark]
-    after: list[Mark]
-    beyond: list[Mark]
 
 
 class Run:
@@ -115,7 +109,7 @@ class Run:
         except BrokenRouteError as error:
             raise WorkflowFailedError(self._workflow.name, error.source, error.error_type, error.message) from None
 
-    def _superstep_begins(self, targets: list[str]) -> Generator[Task[Any], Any, _Marks]:
+    def _superstep_begins(self, targets: list[str]) -> Generator[Task[Any], Any, Marks]:
         """Tell that a superstep begins.
 
         Returns:
@@ -137,7 +131,7 @@ class Run:
         state.untold = [ends]
         return {}
 
-    def _beyond(self) -> _Marks:
+    def _beyond(self) -> Marks:
         following = self.state.superstep + 1
         if following > self._workflow.graph.max_supersteps:
             return {}
@@ -151,7 +145,7 @@ class Run:
         marks, self.state.untold = self.state.untold, []
         return self._context.call_activity(self._workflow.marks, {"stream_to": self.state.stream_to, "marks": marks})
 
-    def _begin(self, target: str, planned: list[Planned], marks: _Marks) -> Task[Done] | SteppedExecutor:
+    def _begin(self, target: str, planned: list[Planned], marks: Marks) -> Task[Done] | SteppedExecutor:
         """Begin what an executor does in this superstep."""
         self._tasks += 1
         deliveries = [each.delivery for each in planned]
@@ -163,8 +157,9 @@ class Run:
                 "deliveries": deliveries,
                 "state": self.state.executors.get(target),
                 "shared": self.state.shared,
-                **marks,
             }
+            if marks:
+                work["marks"] = marks
             stepped = self._workflow.stepped.get(target)
             if stepped is not None:
                 return SteppedExecutor(self._context, stepped, work)

@@ -93,6 +93,17 @@ class Outcome(TypedDict):
     """Changes of the shared state: [key, value] for one that was set, [key] for one that was deleted."""
 
 
+class Marks(TypedDict, total=False):
+    """What an executor's activity tells of supersteps."""
+
+    before: list[Mark]
+    """What is told of supersteps before the executor's own events."""
+    after: list[Mark]
+    """What is told of them once it is done."""
+    beyond: list[Mark]
+    """What is told then if all that it sent goes nowhere: the framework has a superstep for that, too."""
+
+
 class Work(TypedDict):
     """Input of an executor's activity: all that it receives in one superstep."""
 
@@ -105,12 +116,8 @@ class Work(TypedDict):
     shared: dict[str, Json]
     steps: NotRequired[Steps]
     """For executors whose agents run in mode `steps`."""
-    before: NotRequired[list[Mark]]
-    """What is told of supersteps before the executor's own events."""
-    after: NotRequired[list[Mark]]
-    """What is told of them once it is done."""
-    beyond: NotRequired[list[Mark]]
-    """What is told then if all that it sent goes nowhere: the framework has a superstep for that, too."""
+    marks: NotRequired[Marks]
+    """For an executor that works alone in its superstep."""
 
 
 class Steps(TypedDict):
