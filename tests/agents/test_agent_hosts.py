@@ -149,7 +149,7 @@ def test_requests_and_answers(deployment):
         status, again = ask_json(running, "GET", f"/api/agents/broken/sessions/b/runs/{failed['correlation_id']}")
         assert (status, again["error"]) == (500, failed["error"])
         assert ask_json(running, "POST", "/api/panel")[1] == ["look 2: page 0, page 1", "hello (1)"]
-        assert ask_json(running, "GET", "/api/health")[1]["agent_count"] == 4
+        assert ask_json(running, "GET", "/api/health")[1]["agent_count"] == 5
         assert ask_json(running, "GET", "/api/agents/requests") == (200, {"requests": []})
 
         wait_until(lambda: ask(running, "DELETE", "/api/agents/parrot/sessions/t")[0] == 204, "the deletion")

@@ -1,10 +1,11 @@
 """Tools in steps: failures, retries, middleware, orchestrations, tools of the caller's."""
 
+import contextlib
 from collections import Counter
 from datetime import timedelta
 
 import pytest
-from agent_framework import FunctionInvocationContext, FunctionMiddleware, FunctionTool, tool
+from agent_framework import FunctionInvocationContext, FunctionMiddleware, FunctionTool, MiddlewareTermination, tool
 
 from perdure.agents import AgentError, orchestration_tool
 from perdure.core.retry import RetryPolicy
@@ -161,6 +162,49 @@ async def test_function_middleware_sees_each_call_once(quick, mode):
     quick.scripted(once(calls("add", a=1, b=2)), mode=mode, tools=[add], middleware=[Seeing()])
     assert (await quick.ask("Go."))["response"] == "got: changed"
     assert seen == [("add", {"a": 1, "b": 2})]
+
+
+@pytest.mark.parametrize("mode", ["turn", "steps"])
+@pytest.mark.parametrize("ends", [False, True])
+async def test_a_middleware_may_make_up_for_a_tool_that_fails(quick, mode, ends):
+    class Mending(FunctionMiddleware):
+        async def process(self, context: FunctionInvocationContext, call_next):
+            with contextlib.suppress(RuntimeError):
+                await call_next()
+            context.result = "mended"
+            if ends:
+                raise MiddlewareTermination
+
+    @tool
+    def broken() -> str:
+        """Fail."""
+        raise RuntimeError("broken")
+
+    quick.scripted(once(calls("broken")), mode=mode, tools=[broken], middleware=[Mending()])
+    result = await quick.ask("Go.")
+    assert (result["status"], result["tool_calls"][0]["result"]) == ("success", "mended")
+
+
+@pytest.mark.parametrize("mode", ["turn", "steps"])
+@pytest.mark.parametrize("is_async", [True, False])
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+async def test_a_tool_that_wants_to_end_its_process_has_failed(quick, mode, is_async, error):
+    """The framework runs tools in tasks of their own, and an event loop ends with a task that raises such errors."""
+
+    def leave() -> str:
+        """Leave."""
+        raise error(3)
+
+    async def leave_later() -> str:
+        """Leave."""
+        raise error(3)
+
+    details = {"function_invocation_configuration": {"include_detailed_errors": True}}
+    leaving = tool(leave_later if is_async else leave, name="leave")
+    quick.scripted(once(calls("leave", "c1"), calls("leave", "c2")), mode=mode, tools=[leaving], model=details)
+    result = await quick.ask("Go.")
+    assert result["status"] == "success"
+    assert result["response"].count(f"tool 'leave' tried to end its process ({error.__name__}: 3)") == 2
 
 
 async def test_a_tool_may_be_an_orchestration(quick):

@@ -24,6 +24,7 @@ from agent_framework import (
     HistoryProvider,
     InMemoryHistoryProvider,
     Message,
+    MiddlewareTermination,
     RawAgent,
 )
 from agent_framework._middleware import categorize_middleware
@@ -99,6 +100,24 @@ def with_transcript(agent: RawAgent[Any], transcript: Sequence[Message]) -> RawA
     return copied
 
 
+class _Survives(FunctionMiddleware):
+    """Makes a failure of a tool of what would end the event loop: the framework runs tools in tasks of their own."""
+
+    async def process(self, context: FunctionInvocationContext, call_next: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await call_next()
+        except (SystemExit, KeyboardInterrupt) as error:
+            told = f"{type(error).__name__}: {error}".removesuffix(": ")
+            raise AgentError(f"tool '{context.function.name}' tried to end its process ({told})") from error
+
+
+def surviving_its_tools(agent: RawAgent[Any]) -> RawAgent[Any]:
+    """Return the agent such that a tool which calls `sys.exit` has failed, and nothing else."""
+    copied = copy.copy(agent)
+    copied.middleware = [_Survives(), *(agent.middleware or ())]
+    return copied
+
+
 class ToolsOffered:
     """An agent's model client that runs no tools, and notes which it offers to the model.
 
@@ -166,6 +185,8 @@ class _KeepsError(FunctionMiddleware):
         del context
         try:
             await call_next()
+        except MiddlewareTermination:
+            raise  # which brings the call's result
         except Exception as error:
             self.error = error
             raise
@@ -190,11 +211,13 @@ async def call_tool(agent: RawAgent[Any], call: Content, session: AgentSession) 
         },
     )
     copied.client = fake
-    copied.middleware = [*own, keeper]
+    copied.middleware = [keeper, _Survives(), *own]
     copied.default_options = {key: copied.default_options[key] for key in copied.default_options if key == "tools"}
-    await copied.run([], session=session)
+    response = await copied.run([], session=session)
     if keeper.error is not None and type(keeper.error).__name__ != "_FunctionArgumentValidationError":
         raise keeper.error
-    if fake.result is None:
+    said = (part for message in response.messages for part in message.contents if part.type == "function_result")
+    result = fake.result or next(said, None)
+    if result is None:
         raise AgentError(f"tool '{call.name}' of agent '{agent.name}' gave no result")
-    return fake.result
+    return result

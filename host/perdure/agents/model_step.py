@@ -10,7 +10,7 @@ from uuid import uuid4
 from agent_framework import AgentResponse, AgentSession, Content, FunctionTool, Message, RawAgent
 
 from perdure.agents.errors import AgentError, UnusableAnswer
-from perdure.agents.framework_agents import ToolsOffered, with_transcript
+from perdure.agents.framework_agents import ToolsOffered, surviving_its_tools, with_transcript
 from perdure.agents.special_tools import asks_human, orchestration_of
 
 
@@ -49,6 +49,7 @@ async def whole_turn(agent: Any, asked: Asked, on_update: OnUpdate) -> Reply:
         return Reply(response, None)
     session = _session(asked)
     copied = with_transcript(agent, _remembered(asked, session))
+    copied = surviving_its_tools(copied)
     response = await _run(copied, list(asked.said), on_update, session=session, options=asked.options)
     return Reply(response, session)
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pathlib
+import signal
 import time
 
 import azure.functions as func
@@ -44,6 +45,24 @@ def researcher(messages, options):
     return f"{question.text}: " + ", ".join(str(part.result) for m in since if m.role == "tool" for part in m.contents)
 
 
+@tool
+def leave(how: str) -> str:
+    """End the process, as a tool does that runs out of memory or crashes in native code."""
+    note(f"leave {how}")
+    if how == "exit":
+        os._exit(1)
+    os.kill(os.getpid(), signal.SIGKILL)
+    return "still here"
+
+
+def careless(messages, options):
+    """Calls the tool that it is told to call, and says what became of it."""
+    last = messages[-1]
+    if last.role == "tool":
+        return f"told: {last.contents[0].result}"
+    return [calls("leave", how=last.text)] if last.text in {"exit", "kill"} else f"heard {last.text}"
+
+
 async def parrot(messages):
     """Answers what was said, and how often it has been spoken to."""
     return f"{messages[-1].text} ({sum(message.role == 'user' for message in messages)})"
@@ -66,6 +85,7 @@ app = df.agents.AgentFunctionApp(
     http_auth_level=func.AuthLevel.ANONYMOUS, model_retry=None, enable_mcp_tool_trigger="MCP" in os.environ
 )
 app.add_agent(Agent(ScriptedModel(researcher), "You look pages up.", name="researcher", tools=[look_up]), mode=app_mode)
+app.add_agent(Agent(ScriptedModel(careless), "You break things.", name="careless", tools=[leave]), mode=app_mode)
 app.add_agent(df.agents.as_agent(parrot, name="parrot", description="Repeats what it hears."))
 app.add_agent(df.agents.as_agent(storyteller, name="storyteller"))
 app.add_agent(df.agents.as_agent(broken, name="broken"))
