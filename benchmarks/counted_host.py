@@ -6,7 +6,8 @@ from collections import Counter
 from typing import Any
 
 COUNTS: Counter[str] = Counter()
-"""Requests of this process so far: HTTP requests by kind on Azure, transactions on SQLite."""
+"""Requests of this process so far: HTTP requests by kind on Azure; transactions on SQLite, and glances at whether other
+processes have written."""
 
 
 def count_requests(connection: str) -> None:
@@ -44,3 +45,10 @@ def _count_transactions() -> None:
 
     for kind in ("read", "write"):
         setattr(Database, kind, counted(kind, getattr(Database, kind)))
+    glance = Database._others_have_written
+
+    def glanced(self: Database, connection: Any) -> bool:
+        COUNTS["glance"] += 1
+        return glance(self, connection)
+
+    setattr(Database, "_others_have_written", glanced)  # noqa: B010 - as above

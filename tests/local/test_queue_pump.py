@@ -390,8 +390,9 @@ def test_an_idle_queue_without_notifications_is_polled_ever_more_rarely():
 
     idle, after_work = run_virtual(main())
     pauses = [later - earlier for earlier, later in pairwise(idle)]
-    assert pauses[:5] == [pytest.approx(pause, rel=0.21) for pause in (0.1, 0.2, 0.4, 0.8, 1.6)]
-    assert pauses[5:] == [pytest.approx(2, rel=0.21)] * len(pauses[5:])
+    growing = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28)
+    assert pauses[:8] == [pytest.approx(pause, rel=0.21) for pause in growing]
+    assert pauses[8:] == [pytest.approx(2, rel=0.21)] * len(pauses[8:])
     assert len(after_work) >= 2
 
 
@@ -407,17 +408,33 @@ def test_a_store_that_notifies_wakes_the_pump_at_once():
     assert run_virtual(main()) == [37.25]
 
 
-def test_a_store_that_notifies_is_looked_at_every_second():
+def test_a_store_that_notifies_is_looked_at_once_a_minute():
     async def main():
         store = Store()
-        await store.create_queue(QUEUE)
-        polling = Polling(store, QUEUE, 60)
-        started = now()
-        for _ in range(20):
-            await polling.wait()
-        return now() - started
+        async with pumping(store, Function(), max_polling_interval=1):
+            await asyncio.sleep(600)
+        return len(store.times("receive"))
 
-    assert run_virtual(main()) == pytest.approx(0.1 + 0.2 + 0.4 + 0.8 + 16, rel=0.2)
+    assert run_virtual(main()) == pytest.approx(10, abs=1)
+
+
+def test_a_batch_that_is_not_full_was_all_that_there_was():
+    """The next look is a request that costs as much as the message, and gets nothing: it can wait for 10 ms."""
+
+    async def main():
+        store, function = Store(), Function(lasts=0.1)
+        await store.create_queue(QUEUE)
+        for number in range(20):
+            await store.send(QUEUE, str(number))
+        options = PumpOptions(max_polling_interval=2, batch_size=16, new_batch_threshold=32)
+        pump = QueuePump(Silent(store), QUEUE, function, options)
+        task = asyncio.create_task(pump.run())
+        await asyncio.sleep(0.015)
+        pump.stop()
+        await task
+        return store.times("receive")
+
+    assert run_virtual(main()) == [0, 0, pytest.approx(0.01, rel=0.21)], "a full batch, the rest, and one look more"
 
 
 def test_two_that_look_for_messages_do_not_stay_in_step():

@@ -1,5 +1,6 @@
 """Several processes on one database file: nothing lost, nothing done twice."""
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -91,3 +92,26 @@ async def test_what_was_confirmed_survives_the_death_of_the_process(storage, pat
     assert len(page.instances) == 20
     assert (await storage.read("p0-19")).tail == [b"turn"]
     assert await storage.queue_length("shared-queue") == 20
+
+
+async def test_a_message_of_another_process_ends_waiting_and_nothing_is_read_meanwhile(storage, path, monkeypatch):
+    await storage.create_queue("shared-queue")
+    reads = []
+    read = storage._database.read
+
+    async def counted(work):
+        reads.append(work)
+        return await read(work)
+
+    monkeypatch.setattr(storage._database, "read", counted)
+    waiting = asyncio.create_task(storage.wait_for_message("shared-queue", 60))
+    await asyncio.wait({waiting}, timeout=0.5)
+    assert not waiting.done()
+    looks = len(reads)
+    other = SqliteStorage("hub", Database(path))  # a connection of its own, as another process has
+
+    await other.send("shared-queue", "x")
+
+    await asyncio.wait_for(waiting, 10)
+    assert looks <= 2, "the first glance may take what was written before for news"
+    await other.close()

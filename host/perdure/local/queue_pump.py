@@ -71,17 +71,17 @@ class QueuePump:
         retry = _FIRST_RETRY
         while not self._stopping.is_set():
             try:
-                busy = await self._receive_batch()
+                received = await self._receive_batch()
             except StorageError as error:
                 _logger.warning("Queue %s can't be read, trying again: %s", self.queue, error)
                 await self._pause(asyncio.sleep(retry * random.uniform(0.8, 1.2)))  # noqa: S311 - spreads retries
                 retry = min(retry * 2, _LAST_RETRY)
                 continue
             retry = _FIRST_RETRY
-            if busy:
+            if received:
                 self._polling.reset()
                 await self._pause(self._wait_for_room())
-            else:
+            if received < self._options.batch_size:  # that was all for now
                 await self._pause(self._polling.wait())
 
     def stop(self) -> None:
@@ -101,7 +101,7 @@ class QueuePump:
         await asyncio.gather(*deliveries, return_exceptions=True)
         await asyncio.gather(*(self._give_back(delivery, 0) for delivery in deliveries.values()))
 
-    async def _receive_batch(self) -> bool:
+    async def _receive_batch(self) -> int:
         options = self._options
         messages = await self._queues.receive(self.queue, count=options.batch_size, invisibility=options.invisibility)
         for message in messages:
@@ -112,7 +112,7 @@ class QueuePump:
             task = asyncio.create_task(self._deliver(delivery))
             self._deliveries[task] = delivery
             task.add_done_callback(self._delivered)
-        return bool(messages)
+        return len(messages)
 
     def _delivered(self, task: asyncio.Task[None]) -> None:
         self._deliveries.pop(task, None)

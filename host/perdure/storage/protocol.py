@@ -184,8 +184,7 @@ class Notifies(Protocol):
     async def wait_for_message(self, queue: str, timeout: float) -> None:  # noqa: ASYNC109 - waiting is its purpose
         """Return once the queue has a visible message, at the latest after `timeout` seconds.
 
-        Sees at once what this process sends to the same store; another process's messages only when it looks, which
-        it does when called and after `timeout`.
+        Sees at once what this process sends to the same store, and within about a second what another one does.
         """
 
 

@@ -15,6 +15,18 @@ class Wakeups:
         self._lock = threading.Lock()
         self._waiting: dict[str, set[Waiter]] = {}
 
+    @property
+    def listening(self) -> bool:
+        """Whether anybody does."""
+        return bool(self._waiting)
+
+    def signal_all(self) -> None:
+        """Wake all who listen to any queue; safe from any thread."""
+        with self._lock:
+            queues = list(self._waiting)
+        for queue in queues:
+            self.signal(queue)
+
     def signal(self, queue: str) -> None:
         """Wake all who listen to `queue`; safe from any thread."""
         with self._lock:

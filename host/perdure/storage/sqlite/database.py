@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import random
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -24,6 +25,9 @@ Work = Callable[[sqlite3.Connection], T]
 
 _BATCH = 64
 """Most jobs that share a transaction."""
+_FIRST_GLANCE = 0.05
+_LONGEST_GLANCE = 1.0
+"""Seconds between two glances at whether other processes have written, while somebody listens for messages."""
 
 
 class Database:
@@ -36,6 +40,8 @@ class Database:
         self.path = path
         self.wakeups = Wakeups()
         self._users = 1
+        self._glance = _FIRST_GLANCE
+        self._version: object = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name=f"sqlite {path or ':memory:'}", daemon=True)
         self._thread.start()
@@ -94,7 +100,7 @@ class Database:
         connection: sqlite3.Connection | None = None
         running = True
         while running:
-            jobs, running = self._take()
+            jobs, running = self._take(connection)
             try:
                 if connection is None:
                     connection = connect(self.path)
@@ -106,9 +112,9 @@ class Database:
         if connection is not None:
             connection.close()
 
-    def _take(self) -> tuple[list[_Job], bool]:
+    def _take(self, connection: sqlite3.Connection | None) -> tuple[list[_Job], bool]:
         """Wait for a job; return it with those that wait behind it, and whether more may follow."""
-        job = self._jobs.get()
+        job = self._first_job(connection)
         jobs: list[_Job] = []
         while job is not None:
             jobs.append(job)
@@ -120,8 +126,35 @@ class Database:
                 return jobs, True
         return jobs, False
 
+    def _first_job(self, connection: sqlite3.Connection | None) -> _Job | None:
+        """Wait for a job. While somebody listens for messages, glance at the file meanwhile: soon after something was
+        written, seldom while nothing is.
+        """
+        while connection is not None and self.path is not None and self.wakeups.listening:
+            try:
+                return self._jobs.get(timeout=self._glance * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
+            except queue.Empty:
+                if self._others_have_written(connection):
+                    self.wakeups.signal_all()
+                    self._glance = _FIRST_GLANCE
+                else:
+                    self._glance = min(self._glance * 2, _LONGEST_GLANCE)
+        return self._jobs.get()
+
+    def _others_have_written(self, connection: sqlite3.Connection) -> bool:
+        """Whether another connection has since the last glance; or the file can't be read, which listeners will see."""
+        before = self._version
+        try:
+            (self._version,) = connection.execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error:
+            return True
+        return self._version != before
+
     def _run(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
-        self._write_together(connection, [job for job in jobs if job.writes])
+        writing = [job for job in jobs if job.writes]
+        if writing:
+            self._glance = _FIRST_GLANCE
+        self._write_together(connection, writing)
         for job in jobs:
             if not job.writes:
                 self._read(connection, job)

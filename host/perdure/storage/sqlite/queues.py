@@ -150,6 +150,8 @@ class SqliteQueues:
                 if left <= 0 or until_due <= 0:
                     return
                 await waiter.wait(min(left, until_due))
+                if loop.time() >= deadline:
+                    return
 
 
 def _new_receipt() -> str:
