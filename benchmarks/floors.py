@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from datetime import UTC, datetime
-from math import ceil
 
 from benchmarks.bench import HUB, Bench
 from benchmarks.measuring import percentile
@@ -17,8 +16,7 @@ from perdure.storage.rows import Instance, Row, RowUpdate
 TELLS = {
     "chain": "one after the other: a row inserted, a hidden message, a conditional merge a step, the message deleted",
     "concurrent": "at once for all workflows: a row inserted, a hidden message, a conditional merge a step, a delete",
-    "fan": "an insert, a hidden message, 32 activities a work item and 32 results a message (each sent, received with "
-    "up to 31 others, deleted), two merges as large as the largest turn, and a delete",
+    "fan": "a row inserted, a hidden message, two conditional merges as large as the largest turn, the message deleted",
     "signal": "one after the other: a message sent, received and deleted, a conditional merge, a read",
     "entity": "all signals sent at once, then received 32 at a time and deleted; after each receive a conditional "
     "merge for every entity",
@@ -57,21 +55,15 @@ async def concurrent(bench: Bench) -> dict[str, float]:
 
 async def fan(bench: Bench) -> dict[str, float]:
     """See `TELLS`."""
-    activities = bench.sizes["activities"]
-    messages = ceil(activities / _BATCH)
     size = int(bench.shape["largest_turn_bytes"])
-    body = "x" * max(40, size // messages)
     await instance(bench, "warm", 20)
     bench.counts.clear()
     for number in range(bench.sizes["rounds"]):
         with bench.meter:
             etag = await _insert(bench, f"f{number}")
             sent = await bench.storage.send(_QUEUE, "x" * 200, delay=_HIDDEN)
-            etag = await _merge(bench, f"f{number}", etag, 0, size)
-            for _ in ("calls", "results"):
-                await asyncio.gather(*(bench.storage.send(_QUEUE, body) for _ in range(messages)))
-                await _receive_all(bench, messages)
-            await _merge(bench, f"f{number}", etag, 1, size)
+            for place in range(2):
+                etag = await _merge(bench, f"f{number}", etag, place, size)
             await bench.storage.delete_message(_QUEUE, sent.message_id, sent.receipt)
     return {"seconds": bench.meter.wall}
 
