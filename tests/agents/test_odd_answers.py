@@ -37,16 +37,19 @@ async def test_calls_without_ids_of_their_own_all_get_their_results(quick, call_
     assert [each["result"] for each in result["tool_calls"]] == ["2", "3"]
 
 
-async def test_calls_of_one_id_are_told_apart_in_a_whole_turn(quick):
+@pytest.mark.parametrize("mode", ["turn", "steps"])
+async def test_whole_calls_of_one_id_are_told_apart(quick, mode):
     def script(messages, options):
         if results_in(messages):
             return "got " + " ".join(results_in(messages))
         return [calls("add", "same", a=1, b=1), calls("add", "same", a=1, b=2)]
 
-    quick.scripted(script, tools=[add])
+    quick.scripted(script, mode=mode, tools=[add])
     result = await quick.ask("Add.")
     assert result["response"] == "got 2 3"
     assert [each["result"] for each in result["tool_calls"]] == ["2", "3"]
+    state = await quick.sessions().transcript("s")
+    assert "perdure" not in json.dumps(state.messages)
 
 
 @pytest.mark.parametrize("mode", ["turn", "steps"])

@@ -8,14 +8,16 @@ leaves the original as it is.
 from __future__ import annotations
 
 import copy
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from agent_framework import (
     AgentSession,
     BaseChatClient,
     ChatResponse,
+    ChatResponseUpdate,
     Content,
     FunctionInvocationContext,
     FunctionInvocationLayer,
@@ -34,6 +36,7 @@ from perdure.agents.errors import AgentError
 SOURCE = "perdure"
 """What our history provider calls itself."""
 
+_MARK = "perdure-call-"
 _DEFAULT_ITERATIONS = 40
 _DEFAULT_ERRORS = 3
 
@@ -136,10 +139,27 @@ class ToolsOffered:
         def get_response(messages: Any, *, options: Any = None, **others: Any) -> Any:
             offered = (options or {}).get("tools") or []
             self.tools = {tool.name: tool for tool in offered if isinstance(tool, FunctionTool)}
-            return ask(messages, options=options, **others)
+            answer = ask(messages, options=options, **others)
+            hook = getattr(answer, "with_transform_hook", None)
+            return answer if hook is None else hook(_mark_calls)
 
         client.get_response = get_response
         agent.client = client
+
+
+def _mark_calls(update: ChatResponseUpdate) -> ChatResponseUpdate:
+    """Mark calls that come whole in a stream: the framework would take one for the rest of another of the same id."""
+    for part in update.contents:
+        if part.type == "function_call" and part.id is None and isinstance(part.arguments, Mapping):
+            part.id = f"{_MARK}{uuid4().hex}"
+    return update
+
+
+def unmark_calls(calls: Iterable[Content]) -> None:
+    """Take the marks away that calls were given while they came."""
+    for call in calls:
+        if call.id is not None and call.id.startswith(_MARK):
+            call.id = None
 
 
 class _CallsOne(FunctionInvocationLayer, BaseChatClient):

@@ -10,7 +10,7 @@ from uuid import uuid4
 from agent_framework import AgentResponse, AgentSession, Content, FunctionTool, Message, RawAgent
 
 from perdure.agents.errors import AgentError, UnusableAnswer
-from perdure.agents.framework_agents import ToolsOffered, surviving_its_tools, with_transcript
+from perdure.agents.framework_agents import ToolsOffered, surviving_its_tools, unmark_calls, with_transcript
 from perdure.agents.special_tools import asks_human, orchestration_of
 
 
@@ -67,6 +67,7 @@ async def one_step(agent: RawAgent[Any], asked: Asked, on_update: OnUpdate) -> R
         for part in message.contents
         if part.type == "function_call" and not part.hosted
     ]
+    unmark_calls(asked_for)
     _tell_apart(asked_for)
     calls = [_planned(part, offered.tools.get(part.name or "")) for part in asked_for]
     return Reply(response, session, calls)
