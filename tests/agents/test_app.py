@@ -106,6 +106,18 @@ def test_the_constructor_is_that_of_the_frameworks_host():
     assert list(app.agents) == ["w", "scoped"]
 
 
+def test_agents_and_workflows_are_given_as_lists():
+    flow = WorkflowBuilder(name="flow", start_executor=agent("writer")).build()
+    for given in (agent("w"), "w", {"w": agent("w")}, agent):
+        with pytest.raises(df.agents.AgentError, match=r"agents is a list: write agents=\[\.\.\.\], not"):
+            df.agents.AgentFunctionApp(given)
+    for given in (flow, "flow", lambda: flow):
+        told = r"workflows is a list, or a dictionary by their names: write workflows=\[\.\.\.\], not"
+        with pytest.raises(df.agents.AgentError, match=told):
+            df.agents.AgentFunctionApp(workflows=given)
+    assert list(df.agents.AgentFunctionApp(each for each in [agent("w")]).agents) == ["w"]
+
+
 def test_an_option_that_is_none_is_refused_at_once():
     with pytest.raises(TypeError, match="AgentFunctionApp has no option 'expires_afer'"):
         df.agents.AgentFunctionApp(expires_afer=None)

@@ -79,3 +79,56 @@ async def test_a_path_reaches_the_session_that_it_names(driver, method):
     url = "https://app.example/api/agents/parrot/sessions/a%2Fb"
     request = func.HttpRequest("GET", url, route_params={"sessionId": "a%2Fb"}, body=b"")
     assert content(await driver.functions["transcript-parrot"].call(req=request))["session_id"] == "a/b"
+
+
+@pytest.mark.parametrize(
+    ("messages", "told"),
+    [
+        ([{"role": "user"}], "message 1 of `messages` has no contents"),
+        ([{"role": "user", "contents": []}], "message 1 of `messages` has no contents"),
+        ([{"role": "user", "contents": ["hi"]}, {"role": "user"}], "message 2 of `messages` has no contents"),
+        ([{"role": "user", "contents": [" "]}], "a message is required"),
+        ([], "a message is required"),
+    ],
+)
+async def test_messages_that_say_nothing(driver, messages, told):
+    answered = await ask(driver, {"messages": messages})
+    assert (answered.status_code, told in content(answered)["error"]) == (400, True), content(answered)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+@pytest.mark.parametrize("rest", ["", "/run", "/sessions/s", "/sessions/s/runs/c", "/stream/s", "/what/is/this"])
+async def test_an_agent_that_there_is_not(driver, method, rest):
+    answered = await driver.request(method, f"agents/nobody{rest}", {"message": "hi"})
+    told = "there is no agent 'nobody' in this app; it has: parrot"
+    assert (answered.status_code, content(answered)) == (404, {"error": told})
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "run"), ("POST", "sessions/s"), ("GET", "sessions"), ("PUT", "x/y")]
+)
+async def test_what_an_agent_has_not(driver, method, path):
+    answered = await driver.request(method, f"agents/Parrot/{path}", {"message": "hi"})
+    told = f"agent 'parrot' has nothing at {method} '{path}'"
+    assert answered.status_code == 404
+    assert content(answered)["error"].startswith(told)
+
+
+async def test_yes_and_no_are_understood_or_refused(driver):
+    async def status(body=None, query="", **headers):
+        asked = {"message": "hi", **(body or {})}
+        answered = await driver.request(
+            "POST", f"agents/parrot/run{query}", asked, content_type="application/json", **headers
+        )
+        return answered.status_code, content(answered).get("error")
+
+    assert await status(x_ms_wait_for_response="No") == (202, None)
+    assert await status({"wait_for_response": 0}) == (202, None)
+    assert await status({"wait_for_response": None}, "?wait_for_response=", x_ms_wait_for_response=" ") == (200, None)
+    for body, query, headers, told in (
+        ({}, "", {"x_ms_wait_for_response": "maybe"}, "x-ms-wait-for-response is true or false, not 'maybe'"),
+        ({}, "?wait_for_response=soon", {}, "wait_for_response is true or false, not 'soon'"),
+        ({"wait_for_response": [1]}, "", {}, "wait_for_response is true or false, not [1]"),
+        ({"enable_tool_calls": "some"}, "", {}, "enable_tool_calls is true or false, not 'some'"),
+    ):
+        assert await status(body, query, **headers) == (400, told)

@@ -84,3 +84,16 @@ def truth(value: Any) -> bool | None:
         return value
     said = str(value).strip().lower() if value is not None else ""
     return True if said in _YES else False if said in _NO else None
+
+
+def said_truth(name: str, value: Any) -> bool | None:
+    """Return what is said about yes and no; None if nothing is. Raises BadRequest if that can't be understood.
+
+    Args:
+        name: of the header, parameter or field.
+        value: its text or JSON value.
+    """
+    said = truth(value)
+    if said is None and value is not None and str(value).strip():
+        raise BadRequest(f"{name} is true or false, not {value!r}")
+    return said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import azure.functions as func
@@ -18,7 +18,7 @@ from perdure.agents.workflows import WorkflowDefinition
 from perdure.core.context import OrchestrationContext
 from perdure_functions.agents.health import add_health_route
 from perdure_functions.agents.mcp_tools import add_mcp_tool
-from perdure_functions.agents.run_routes import Waiting, add_agent_routes, add_request_routes
+from perdure_functions.agents.run_routes import Waiting, add_agent_routes, add_request_routes, add_unknown_route
 from perdure_functions.agents.workflow_functions import add_workflow
 from perdure_functions.app import DFApp
 
@@ -82,13 +82,16 @@ class AgentFunctionApp(DFApp):
         self._waiting = Waiting(max_poll_retries * poll_interval_seconds)
         self._defaults = {"callback": default_callback, **defaults}
         self._definitions: dict[str, DurableAgentDefinition] = {}
-        self._has_request_routes = False
+        self._routed: list[DurableAgentDefinition] = []
+        """Agents that have routes."""
         if enable_health_check:
             add_health_route(self, lambda: list(self._definitions.values()))
         self.workflows: dict[str, WorkflowDefinition] = {}
         """The workflows by name."""
-        for agent in agents or ():
+        for agent in _listed("agents is a list", "agents", agents):
             self.add_agent(agent)
+        if not isinstance(workflows, Mapping):
+            workflows = _listed("workflows is a list, or a dictionary by their names", "workflows", workflows)
         named = workflows.items() if isinstance(workflows, Mapping) else ((None, each) for each in workflows or ())
         for name, each in ((None, workflow), *named) if workflow is not None else named:
             options = dict(workflow_options or {}) | ({"name": name} if name else {})
@@ -166,9 +169,10 @@ class AgentFunctionApp(DFApp):
         return DurableAIAgent(context, agent_name)
 
     def _add_routes(self, definition: DurableAgentDefinition) -> None:
-        if not self._has_request_routes:
+        if not self._routed:
             add_request_routes(self, lambda: list(self._definitions.values()))
-            self._has_request_routes = True
+            add_unknown_route(self, lambda: self._routed)
+        self._routed.append(definition)
         add_agent_routes(self, definition, self._waiting)
 
     def _add_functions(self, definition: DurableAgentDefinition) -> None:
@@ -178,3 +182,9 @@ class AgentFunctionApp(DFApp):
         self.entity_trigger("context", entity_name(definition.name), expires_after=definition.expires_after)(
             definition.entity.perform
         )
+
+
+def _listed(what: str, name: str, given: Any) -> list[Any]:
+    if given is not None and (not isinstance(given, Iterable) or isinstance(given, str | Mapping)):
+        raise AgentError(f"{what}: write {name}=[...], not {given!r:.200}")
+    return list(given or ())

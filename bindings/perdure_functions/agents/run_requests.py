@@ -13,13 +13,14 @@ from pydantic import ValidationError
 from perdure.agents.errors import AgentError
 from perdure.agents.naming import checked_session_key
 from perdure.agents.requests import RunRequest
-from perdure_functions.agents.answering import media_type, object_body, text_body, truth
+from perdure_functions.agents.answering import media_type, object_body, said_truth, text_body
 from perdure_functions.http_api.reading import BadRequest
 
 SESSION_HEADER = "x-ms-session-id"
 WAIT_HEADER = "x-ms-wait-for-response"
 CORRELATION_HEADER = "x-ms-correlation-id"
 
+_WAIT_NAME = "wait_for_response"
 _SESSION_NAMES = ("session_id", "thread_id")
 
 
@@ -56,7 +57,7 @@ def _turn(request: func.HttpRequest, body: dict[str, Any]) -> RunRequest:
         (body[name] for name in ("correlation_id", "correlationId") if body.get(name)),
         request.headers.get(CORRELATION_HEADER) or uuid4().hex,
     )
-    allows_tools = truth(body.get("enable_tool_calls", True))
+    allows_tools = said_truth("enable_tool_calls", body.get("enable_tool_calls"))
     message = body.get("message", "")
     given = {
         "message": message if isinstance(message, str) else json.dumps(message, ensure_ascii=False),
@@ -94,9 +95,14 @@ def _session(request: func.HttpRequest, body: dict[str, Any]) -> str:
 
 
 def _waits(request: func.HttpRequest, body: dict[str, Any]) -> bool:
-    """Header before query before body; what can't be understood counts as not said."""
-    said = (request.headers.get(WAIT_HEADER), request.params.get("wait_for_response"), body.get("wait_for_response"))
-    return next((wait for wait in map(truth, said) if wait is not None), True)
+    """Header before query before body."""
+    given = (
+        (WAIT_HEADER, request.headers.get(WAIT_HEADER)),
+        (_WAIT_NAME, request.params.get(_WAIT_NAME)),
+        (_WAIT_NAME, body.get(_WAIT_NAME)),
+    )
+    said = [said_truth(name, value) for name, value in given]
+    return next((wait for wait in said if wait is not None), True)
 
 
 def _accepts_json(request: func.HttpRequest) -> bool:

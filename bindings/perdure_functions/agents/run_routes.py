@@ -28,6 +28,7 @@ _CODES: dict[type[Exception], int] = {
     UnreadableSession: 500,
     AgentError: 400,
 }
+_SHOWN = "POST run, GET sessions/{id}, DELETE sessions/{id}, GET sessions/{id}/runs/{correlationId}, GET stream/{id}"
 _STATUS_CODES = {"success": 200, "running": 202, "waiting": 202, "failed": 500, "canceled": 409}
 
 
@@ -81,6 +82,27 @@ def add_request_routes(app: DFApp, definitions: Callable[[], Sequence[DurableAge
     add_route(app, "agent-requests", "GET", "agents/requests", handler=requests, codes=_CODES)
 
 
+def add_unknown_route(app: DFApp, definitions: Callable[[], Sequence[DurableAgentDefinition]]) -> None:
+    """Add what answers below `agents` where no agent's route does: the Functions host itself says 404, and no more.
+
+    Args:
+        app: the Function app.
+        definitions: returns the agents that have routes.
+    """
+
+    async def unknown(req: func.HttpRequest) -> func.HttpResponse:
+        asked, names = in_route(req, "agent"), [each.name for each in definitions()]
+        known = next((name for name in names if name.casefold() == asked.casefold()), None)
+        if known is None:
+            told = f"there is no agent '{asked}' in this app; it has: {', '.join(sorted(names)) or 'none'}"
+        else:
+            told = f"agent '{known}' has nothing at {req.method} '{req.route_params.get('rest') or ''}': see {_SHOWN}"
+        return json_response(404, {"error": told})
+
+    trigger = app.route(route="agents/{agent}/{*rest}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+    app.function_name("agent-unknown")(trigger(unknown))
+
+
 class _AgentRoutes:
     def __init__(self, definition: DurableAgentDefinition, waiting: Waiting) -> None:
         self._definition = definition
@@ -107,13 +129,14 @@ class _AgentRoutes:
 
     async def transcript(self, request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
         session = in_route(request, "sessionId")
-        state = await self._definition.sessions(client).transcript(session)
+        state, running = await self._definition.sessions(client).overview(session)
         content = {
             "agent": self._definition.name,
             "session_id": session,
             "turns": state.turns,
             "message_count": len(state.messages),
             "dropped_messages": state.dropped,
+            "running_turn": running,
             "messages": state.messages,
         }
         return json_response(200, content)

@@ -52,7 +52,10 @@ class RunRequest(BaseModel):
 
     @model_validator(mode="after")
     def _says_something(self) -> RunRequest:
-        if not self.message.strip() and not self.messages:
+        for number, each in enumerate(self.messages or (), 1):
+            if not each.get("contents"):
+                raise ValueError(f"message {number} of `messages` has no contents")
+        if not self.message.strip() and not any(map(_says, self.messages or ())):
             raise ValueError("a message is required")
         return self
 
@@ -72,3 +75,7 @@ class RunRequest(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """Return its JSON form."""
         return self.model_dump(by_alias=True, exclude_none=True, exclude_defaults=False)
+
+
+def _says(message: dict[str, Any]) -> bool:
+    return any(part.get("type") != "text" or str(part.get("text") or "").strip() for part in message["contents"])

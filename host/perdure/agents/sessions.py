@@ -108,19 +108,34 @@ class AgentSessions:
             raise UnknownSession(f"agent '{self._agent}' has no session '{session}'")
         return SessionState.read(found.entity_state)
 
+    async def overview(self, session: str) -> tuple[SessionState, str | None]:
+        """Return what is kept of a session, and the correlation id of the turn that runs.
+
+        Raises:
+            UnknownSession: there is none, and none begins.
+        """
+        running = await self._running(session)
+        try:
+            return await self.transcript(session), running
+        except UnknownSession:
+            running = running or await self._accepted(session)
+            if running is None:
+                raise
+            return SessionState(), running
+
     async def latest_turn(self, session: str) -> str:
         """Return the instance id of the turn that runs, or else of the last one that ended.
 
         Raises:
             UnknownSession: the session has had none.
         """
-        entity = await self._client.get_entity(session_entity_id(self._agent, checked_session_key(session)))
-        if entity is not None and entity.locked_by is not None:
-            return entity.locked_by
-        results = (await self.transcript(session)).results
-        if not results:
+        running = await self._running(session)
+        if running is None:
+            state, running = await self.overview(session)
+            running = next(reversed(state.results), running)
+        if running is None:
             raise UnknownSession(f"session '{session}' of agent '{self._agent}' has had no turn")
-        return turn_id(self._agent, session, next(reversed(results)))
+        return turn_id(self._agent, session, running)
 
     async def turn_of(self, session: str, correlation: str | None, cursor: str | None) -> str:
         """Return the instance id of the turn whose stream a reader means.
@@ -214,6 +229,20 @@ class AgentSessions:
             raise AlreadyAnswered(f"{told} {_ended_by(settled.answer)}: this answer does not count")
 
     # ---- turns -----------------------------------------------------------------------------------------------------
+
+    async def _running(self, session: str) -> str | None:
+        """Return the correlation id of the turn that has the session locked."""
+        entity = session_entity_id(self._agent, checked_session_key(session))
+        known = await self._client.get_entity(entity, include_state=False)
+        owner, prefix = known.locked_by if known else None, turn_prefix(self._agent, session)
+        return owner.removeprefix(prefix) if owner and owner.startswith(prefix) else None
+
+    async def _accepted(self, session: str) -> str | None:
+        """Return the correlation id of a turn that has not ended; for a session without a state, which has few."""
+        prefix = turn_prefix(self._agent, session)
+        async for turn in self._of_session(prefix, _OPEN):
+            return str(turn.instance_id).removeprefix(prefix)
+        return None
 
     async def _of_session(
         self, prefix: str, statuses: Iterable[OrchestrationRuntimeStatus] = ()
