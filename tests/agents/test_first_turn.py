@@ -3,8 +3,6 @@
 import asyncio
 
 import azure.functions as func
-import pytest
-
 import perdure_functions as df
 from tests.functions.conftest import app_folder, drive
 from tests.functions.driving import content
