@@ -3,6 +3,7 @@
 import asyncio
 
 import azure.functions as func
+
 import perdure_functions as df
 from tests.functions.conftest import app_folder, drive
 from tests.functions.driving import content
