@@ -105,7 +105,7 @@ def test_whoever_has_seen_one_of_them_take_long_does_not_batch_the_others():
 
 
 def test_no_batch_outgrows_a_queue_message():
-    assert sizes(*["brisk"] * 5, data="x" * 10_000) == [2, 2, 1]
+    assert sizes(*["brisk"] * 5, data="x" * 7_000) == [2, 2, 1]
     assert sizes(*["brisk"] * 2, data="x" * 30_000) == [1, 1]
     assert sizes(*["brisk"] * 150, data=None) == [90, 60]
 

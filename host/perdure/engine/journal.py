@@ -231,7 +231,8 @@ class Journal:
         """Write the tail (and the new turn, if it is too large for a row) as a segment, then the row that names it."""
         assert change.turn is not None  # noqa: S101 - without a turn nothing grows
         large = len(entry) > self._settings.turn_bytes
-        turns = [turn for each in row.tail for turn in decode_turns(each)] + ([change.turn] if large else [])
+        sealed = sum(len(self._segments[name]) for name in row.segments)
+        turns = [*self.state.turns[sealed:], *([change.turn] if large else [])]
         name = f"{self.state.generation:08d}-{len(row.segments):06d}-{change.commit}"
         await self._storage.put_segment(self.instance_id, name, encode_turns(turns))
         await self._replace(
