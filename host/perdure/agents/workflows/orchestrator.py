@@ -8,7 +8,7 @@ from perdure.agents.workflows.definition import WorkflowDefinition
 from perdure.agents.workflows.errors import WorkflowResponseError
 from perdure.agents.workflows.people import Patience
 from perdure.agents.workflows.plain import plain
-from perdure.agents.workflows.requests import checked_answer, shown
+from perdure.agents.workflows.requests import answer_in, checked_answer, is_accepted, settling_name, shown
 from perdure.agents.workflows.run import NESTED, Run, Steps
 from perdure.agents.workflows.run_state import RunState
 from perdure.agents.workflows.wire import Delivery, Done, Json, Message, NestedResult, NestedWork, Request, Work
@@ -37,7 +37,7 @@ class TopRun:
         self._run = Run(context, workflow, state)
         self._waiting: dict[str, Task[Any]] = {}
         self._rejected: list[dict[str, str]] = []
-        self._patience = Patience(context, workflow.name, workflow.codec, state.people)
+        self._patience = Patience(context, workflow.name, workflow.codec, state.people, self._close)
 
     @property
     def _state(self) -> RunState:
@@ -76,18 +76,26 @@ class TopRun:
                 self._state.answer(request, answer)
         self._reject_repeats()
 
+    def _close(self, request: Request) -> Task[Any]:
+        """See that no answer to a request is accepted any more, or find the one that was accepted."""
+        closing = {"close": settling_name(shown(request))}
+        return self._context.call_activity(self._workflow.activity(request["executor"]), closing)
+
     def _answer_to(self, request: Request) -> tuple[Json, bool]:
         """Return an answer that fits, if one has come or time is over; and whether it is so."""
         request_id = request["id"]
-        overdue = self._patience.overdue(request)
+        overdue = self._patience.overdue(request, self._early)
         while request_id in self._early or self._waiting[request_id].is_completed:
             if request_id in self._early:
                 data = self._early.pop(request_id)
             else:
                 data = self._waiting[request_id].get_result()
                 self._waiting[request_id] = self._context.wait_for_external_event(request_id)
+            answer, is_meant = answer_in(request, data)
+            if not is_meant:
+                continue  # of an accepted answer to what was asked under this id before, sent once more
             try:
-                return checked_answer(request, data, self._workflow.codec), True
+                return checked_answer(request, answer, self._workflow.codec), True
             except WorkflowResponseError as error:
                 self._rejected.append({"requestId": request_id, "reason": str(error)})
         return overdue, overdue is not None
@@ -96,7 +104,10 @@ class TopRun:
         """Tell of answers to what has been answered already."""
         for request_id in [each for each in self._waiting if each not in self._state.requests]:
             if self._waiting[request_id].is_completed:
+                said = self._waiting[request_id].get_result()
                 self._waiting[request_id] = self._context.wait_for_external_event(request_id)
+                if is_accepted(said):
+                    continue  # the one that counts, sent once more: its sender was told
                 reason = f"request '{request_id}' has been answered already"
                 self._rejected.append({"requestId": request_id, "reason": reason})
 

@@ -6,6 +6,7 @@ is asked is stored with the request, so a run that waits keeps it, whatever is d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -65,24 +66,35 @@ class Patience:
         workflow: the workflow's name.
         codec: of the workflow.
         people: by request, when its time is over and how often it has been passed on; changed.
+        close: begins to end a request whose time is over, unless an answer has been accepted; the task's result is
+            that answer, as `{"answer": ...}`, or None.
     """
 
-    def __init__(self, context: OrchestrationContext, workflow: str, codec: Codec, people: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        context: OrchestrationContext,
+        workflow: str,
+        codec: Codec,
+        people: dict[str, Any],
+        close: Callable[[Request], Task[Any]],
+    ) -> None:
         self._context = context
+        self._close = close
         self._workflow = workflow
         self._codec = codec
         self._people = people
         self._timers: dict[str, TimerTask] = {}
+        self._closing: dict[str, Task[Any]] = {}
 
     @property
     def tasks(self) -> list[Task[Any]]:
-        """The timers."""
-        return list(self._timers.values())
+        """The timers, and requests that are being closed."""
+        return [*self._timers.values(), *self._closing.values()]
 
     def begin(self, request: Request) -> None:
         """Begin to wait for an answer, or go on with it."""
         request_id = request["id"]
-        if "human" not in request or request_id in self._timers:
+        if "human" not in request or request_id in self._timers or request_id in self._closing:
             return
         policy = HumanPolicy.from_json(request["human"])
         known = self._people.setdefault(request_id, {"escalated": 0})
@@ -95,26 +107,46 @@ class Patience:
     def end(self, request_id: str) -> None:
         """Wait no more: there is an answer."""
         self._people.pop(request_id, None)
+        self._closing.pop(request_id, None)
         timer = self._timers.pop(request_id, None)
         if timer is not None and not timer.is_completed:
             timer.cancel()
 
-    def overdue(self, request: Request) -> Json | None:
+    def overdue(self, request: Request, early: dict[str, Any]) -> Json | None:
         """Return the answer that holds in place of one that did not come; None while there is time.
+
+        Args:
+            request: the request.
+            early: by request, answers that have come; one that was accepted in time is added.
 
         Raises:
             WorkflowFailedError: the run is to fail then.
         """
-        timer = self._timers.get(request["id"])
+        request_id = request["id"]
+        closing = self._closing.get(request_id)
+        if closing is not None and closing.is_completed:
+            del self._closing[request_id]
+            settled = None if closing.get_exception() is not None else closing.get_result()
+            if settled is not None:
+                early.setdefault(request_id, settled["answer"])
+                return None
+            return self._unanswered(request)
+        timer = self._timers.get(request_id)
         if timer is None or not timer.is_completed:
             return None
-        del self._timers[request["id"]]
-        policy, known = HumanPolicy.from_json(request["human"]), self._people[request["id"]]
+        del self._timers[request_id]
+        policy, known = HumanPolicy.from_json(request["human"]), self._people[request_id]
         if known["escalated"] + 1 < len(policy.ask):
             known["escalated"] += 1
             del known["expiresAt"]
             self.begin(request)
-            return None
+        else:
+            # an answer may have been accepted that has not come yet
+            self._closing[request_id] = self._close(request)
+        return None
+
+    def _unanswered(self, request: Request) -> Json:
+        policy = HumanPolicy.from_json(request["human"])
         asked: Content = self._codec.decode(request["data"])
         approval = asked.type == APPROVAL
         what = "the call of a tool that needs approval" if approval else "the question"

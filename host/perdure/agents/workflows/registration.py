@@ -11,6 +11,7 @@ from agent_framework import FunctionalWorkflowDefinition, Workflow
 from perdure.agents.claims import claim
 from perdure.agents.human import HumanPolicy
 from perdure.agents.retries import MODEL_RETRY, Retry
+from perdure.agents.workflows.answering import close
 from perdure.agents.workflows.definition import WorkflowDefinition, define, define_functional
 from perdure.agents.workflows.errors import WorkflowRegistrationError
 from perdure.agents.workflows.events import marking
@@ -162,6 +163,6 @@ def _checked(workflow: Any) -> Callable[[], Workflow]:
 
 def _activity_function(perform: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
     async def run_executor(work: Any) -> Any:
-        return await perform(work)
+        return await (close(work["close"]) if "close" in work else perform(work))
 
     return run_executor

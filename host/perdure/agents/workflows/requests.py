@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from agent_framework import Content, WorkflowEvent
@@ -14,8 +15,12 @@ from perdure.agents.workflows.people import as_content
 from perdure.agents.workflows.plain import plain
 from perdure.agents.workflows.wire import Json, Request
 
-ANSWER_TYPE = "answerType"
-"""Key, in an instance's status, of the type that an answer has to have, as the codec writes it."""
+ANSWER_TYPE, ASKED = "answerType", "asked"
+"""Keys, in an instance's status, of the type that an answer has to have, as the codec writes it; and of when it was
+asked."""
+
+_ANSWER, _TO = "$answer", "$asked"
+"""Keys of the event by which an answer comes that has been accepted as the one that counts."""
 
 
 def event_of(request: Request, codec: Codec) -> WorkflowEvent[Any]:
@@ -34,7 +39,42 @@ def shown(request: Request) -> dict[str, Any]:
         "requestType": request["request_type"],
         "responseType": request["response_shown"],
         ANSWER_TYPE: request["response_type"],
+        ASKED: request.get("asked", 0),
     }
+
+
+def settling_name(asked: Mapping[str, Any]) -> str:
+    """Return what stands for a request where it is decided which answer counts.
+
+    Args:
+        asked: the request as it stands in the instance's status.
+    """
+    return f"{asked.get(ASKED, 0)}-{sha256(asked['requestId'].encode()).hexdigest()[:32]}"
+
+
+def accepted(asked: Mapping[str, Any], answer: Any) -> dict[str, Any]:
+    """Return an answer that has been accepted as it goes to the run.
+
+    Args:
+        asked: the request as it stands in the instance's status.
+        answer: plain JSON.
+    """
+    return {_ANSWER: answer, _TO: asked.get(ASKED, 0)}
+
+
+def is_accepted(said: Any) -> bool:
+    """Whether what has come is an answer that was accepted."""
+    return isinstance(said, dict) and said.keys() == {_ANSWER, _TO}
+
+
+def answer_in(request: Request, said: Any) -> tuple[Any, bool]:
+    """Return the answer in what has come for a request, and whether it is for this asking of it.
+
+    Args:
+        request: the request.
+        said: an accepted answer, or an answer that was raised as an event by its sender.
+    """
+    return (said[_ANSWER], said[_TO] == request.get("asked", 0)) if is_accepted(said) else (said, True)
 
 
 def checked_answer(request: Request, answer: Any, codec: Codec) -> Json:

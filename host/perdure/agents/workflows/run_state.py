@@ -97,7 +97,10 @@ class RunState:
             else:
                 self.shared.pop(key, None)
         for request in outcome["requests"]:
-            self.requests[request["id"]] = request
+            # a function that runs anew asks again what is open
+            known = self.requests.get(request["id"])
+            asked = self.superstep if known is None else known.get("asked", 0)
+            self.requests[request["id"]] = {**request, "asked": asked}
             self.asked.append(request)
         for event in outcome["events"]:
             if event["type"] == "output":

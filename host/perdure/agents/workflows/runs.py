@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from perdure.agents.workflows.answering import accept
 from perdure.agents.workflows.definition import WorkflowDefinition
 from perdure.agents.workflows.errors import WorkflowInputError
 from perdure.agents.workflows.events import STREAM
 from perdure.agents.workflows.orchestrator import CONTINUED
-from perdure.agents.workflows.requests import ANSWER_TYPE, answer_as
+from perdure.agents.workflows.requests import ANSWER_TYPE, ASKED, answer_as
 from perdure.client import Client, DurableOrchestrationStatus
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.errors import InstanceEndedError, InstanceNotFoundError, PerdureError
@@ -72,7 +73,7 @@ class WorkflowRuns:
         return pending_of(await self.status(instance_id))
 
     async def respond(self, instance_id: str, request_id: str, answer: Any) -> None:
-        """Answer a request.
+        """Answer a request. An answer that is accepted is the one that counts, unless the run is cancelled.
 
         Args:
             instance_id: the run.
@@ -82,24 +83,40 @@ class WorkflowRuns:
         Raises:
             InstanceNotFoundError: there is no such run.
             InstanceEndedError: the run has ended.
-            AnsweredRequestError: the request has been answered.
+            AnsweredRequestError: the request has been answered, or has run out of time.
             UnknownRequestError: there is no such request.
             WorkflowResponseError: the answer does not fit.
         """
-        status = await self.status(instance_id)
-        shown = status.custom_status if isinstance(status.custom_status, dict) else {}
+        asked = self._open_request(await self.status(instance_id), request_id)
+        answer_as(asked, answer, self._workflow.codec)
+        try:
+            counts, is_late = await accept(self._client, instance_id, asked, answer)
+        except (InstanceEndedError, InstanceNotFoundError):
+            raise InstanceEndedError(_ended(instance_id, request_id)) from None
+        if not counts:
+            raise AnsweredRequestError(
+                f"request '{request_id}' of run '{instance_id}' has "
+                + ("run out of time: nobody's answer is taken any more" if is_late else "been answered already")
+            )
+
+    @staticmethod
+    def _open_request(status: DurableOrchestrationStatus, request_id: str) -> dict[str, Any]:
+        """Return a request as the status shows it. Raises what `respond` does."""
+        instance_id = str(status.instance_id)
+        shown: dict[str, Any] = status.custom_status if isinstance(status.custom_status, dict) else {}
+        open_requests: dict[str, dict[str, Any]] = {
+            each["requestId"]: each for each in shown.get("pendingHumanInputRequests", ())
+        }
+        if request_id in open_requests and not has_ended(status):
+            return open_requests[request_id]
         if request_id in shown.get("answeredRequests", ()):
             raise AnsweredRequestError(f"request '{request_id}' of run '{instance_id}' has been answered already")
         if has_ended(status):
-            raise InstanceEndedError(f"run '{instance_id}' has ended: it takes no answer to request '{request_id}'")
-        open_requests = {each["requestId"]: each for each in shown.get("pendingHumanInputRequests", ())}
-        if request_id not in open_requests:
-            raise UnknownRequestError(
-                f"run '{instance_id}' has no open request '{request_id}'"
-                + (f"; it has {', '.join(open_requests)}" if open_requests else "")
-            )
-        answer_as(open_requests[request_id], answer, self._workflow.codec)
-        await self._client.raise_event(instance_id, request_id, answer)
+            raise InstanceEndedError(_ended(instance_id, request_id))
+        raise UnknownRequestError(
+            f"run '{instance_id}' has no open request '{request_id}'"
+            + (f"; it has {', '.join(open_requests)}" if open_requests else "")
+        )
 
     async def cancel(self, instance_id: str, reason: str = "cancelled") -> None:
         """End a run, and the runs of wrapped workflows with it, whatever they are at.
@@ -133,9 +150,13 @@ def pending_of(status: DurableOrchestrationStatus) -> list[dict[str, Any]]:
     """Return the requests that a status shows."""
     shown = status.custom_status if isinstance(status.custom_status, dict) else {}
     return [
-        {key: value for key, value in each.items() if key != ANSWER_TYPE}
+        {key: value for key, value in each.items() if key not in {ANSWER_TYPE, ASKED}}
         for each in shown.get("pendingHumanInputRequests", ())
     ]
+
+
+def _ended(instance_id: str, request_id: str) -> str:
+    return f"run '{instance_id}' has ended: it takes no answer to request '{request_id}'"
 
 
 def has_ended(status: DurableOrchestrationStatus) -> bool:

@@ -73,6 +73,8 @@ class Request(TypedDict):
     """The same for people."""
     human: NotRequired[Json]
     """How people are waited for, if it is an agent that asks: a HumanPolicy."""
+    asked: NotRequired[int]
+    """The superstep in which it was asked first: an id may be used again once it has been answered."""
 
 
 class Emitted(TypedDict):
