@@ -18,7 +18,7 @@ PYTHON ?= $(shell for version in 3.13 3.12 3.11; do \
 # Of `make bench`: the JSON of an earlier run, and more options (ARGS=--help tells them).
 COMPARE ?=
 
-.PHONY: start start-azurite test coverage lint format simulate faults audit limits bench clean
+.PHONY: start start-azurite test coverage lint format simulate scale faults audit limits bench clean
 
 start: $(VENV)/app.stamp  ## run the sample app on the embedded store
 	$(BIN)/perdure start --storage embedded --port $(PORT)
@@ -48,6 +48,9 @@ format: $(VENV)/dev.stamp
 
 simulate: $(VENV)/dev.stamp  ## more seeds than the test suite runs: make simulate SEEDS=100000
 	PERDURE_SEEDS=0:$(SEEDS) $(BIN)/python -m pytest tests/simulation -q -n $(WORKERS) --timeout 0 $(ARGS)
+
+scale: $(VENV)/dev.stamp  ## a thousand workers on one hub, in virtual time: the figures of docs/scale.md
+	$(BIN)/python -m benchmarks.scale --seed $(SEED) $(ARGS)
 
 audit: $(VENV)/dev.stamp  ## check the dependencies against public advisories; needs the network
 	$(BIN)/pip install --quiet pip-audit
