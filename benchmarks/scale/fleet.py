@@ -29,6 +29,7 @@ from perdure.testing.virtual_time import VirtualClock
 HUB = "scale"
 _CORES = 2
 _LOOK = 0.01
+_FUNCTIONS_FIRST_POLL = 0.1
 _FUNCTIONS_INVISIBILITY = 600.0
 
 
@@ -162,6 +163,7 @@ class Fleet:
         pumping = PumpOptions(
             batch_size=options.batch_size,
             new_batch_threshold=options.batch_size // 2,
+            first_polling_interval=_FUNCTIONS_FIRST_POLL,
             max_polling_interval=options.longest_poll,
             invisibility=_FUNCTIONS_INVISIBILITY,
         )

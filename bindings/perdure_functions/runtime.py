@@ -143,22 +143,24 @@ class Runtime:
         from perdure_functions.client import DurableOrchestrationClient
 
         settings = self.settings
-        queues = HubQueues(hub, settings.control_queues)
+        own = (hub, connection) == (settings.hub, settings.connection)
+        # another hub's workers may have fewer than this app: all serve the first one, and handle any message
+        control_queues = settings.control_queues if own else 1
+        queues = HubQueues(hub, control_queues)
         storage = open_storage(resolve_connection(connection, os.environ), hub)
         try:
             await _create(storage, queues.all, connection)
         except BaseException:
             await storage.close()
             raise
-        own = (hub, connection) == (settings.hub, settings.connection)
         registry = self._registry()
         worker: Worker | None = None
         if own and (registry.orchestrators.all or registry.activities.all):
-            worker = Worker(storage, registry, settings.engine, control_queues=settings.control_queues)
+            worker = Worker(storage, registry, settings.engine, control_queues=control_queues)
         query = {} if own else {"taskHub": hub, "connection": connection}
         client = DurableOrchestrationClient(
             storage,
-            control_queues=settings.control_queues,
+            control_queues=control_queues,
             worker=worker,
             default_version=settings.default_version,
             reuse=settings.reuse,

@@ -73,7 +73,7 @@ def test_idle_workers_poll_as_rarely_as_they_are_told():
 
 def test_too_much_for_one_queue_is_refused_and_more_queues_take_it():
     one, four = (
-        run_virtual(arrivals(FleetOptions(workers=30, control_queues=queues), 2_000, 0.8)) for queues in (1, 4)
+        run_virtual(arrivals(FleetOptions(workers=30, control_queues=queues), 1_500, 1.0)) for queues in (1, 4)
     )
 
     assert one.throttled > 0

@@ -220,6 +220,34 @@ async def test_a_client_of_another_hub(app, drive, app_folder, monkeypatch):
     assert (await driver.request("GET", "durabletask/instances/one")).status_code == 404
 
 
+async def test_a_hub_with_fewer_control_queues_gets_all_messages_from_an_app_with_more(
+    app, drive, app_folder, monkeypatch
+):
+    """Nobody serves a queue of another hub that only this app's settings speak of."""
+    write_host_json(app_folder, hubName="OtherHub")
+    other = df.DFApp()
+
+    @other.orchestration_trigger("context")
+    def elsewhere(context):
+        return context.get_input()
+
+    await drive(other)
+    write_host_json(app_folder, hubName="TestHub", storageProvider={"controlQueueCount": 16})
+    monkeypatch.setenv("OtherStore", f"sqlite:///{app_folder.as_posix().lstrip('/')}/store.db")
+
+    @app.route("go")
+    @app.durable_client_input(client_name="client", task_hub="OtherHub", connection_name="OtherStore")
+    async def go(req: func.HttpRequest, client) -> func.HttpResponse:
+        started = [await client.start_new("elsewhere", client_input=number) for number in range(5)]
+        wait = client.wait_for_completion_or_create_check_status_response
+        ended = [await wait(req, each, 10_000) for each in started]
+        return func.HttpResponse(" ".join(each.get_body().decode() for each in ended))
+
+    driver = await drive(app)
+    response = await driver.request("POST", "go")
+    assert response.get_body().decode() == "0 1 2 3 4"
+
+
 async def test_the_management_api_manages_no_other_hub(app, drive):
     driver = await drive(app)
     response = await driver.request("GET", "durabletask/instances/one?taskHub=Strange")

@@ -15,7 +15,8 @@ class Client(SdkNames, Streams):
 
     Args:
         storage: the hub's storage; whoever made it closes it.
-        control_queues: how many control queues the hub has; all its workers and clients must agree.
+        control_queues: how many control queues the hub has. All its workers must agree; a client may know of fewer
+            (1 is always right), never of more.
         worker: this process's worker on the same storage: instances begin in it at once, and it knows the app's
             functions, so that a wrong name is noticed at the start.
         default_version: version of instances that are started without one.

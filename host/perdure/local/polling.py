@@ -22,15 +22,15 @@ class Polling:
     tells of this process's own sends is asked to; any other is left alone for the interval.
     """
 
-    def __init__(self, queues: Queues, queue: str, longest: float) -> None:
+    def __init__(self, queues: Queues, queue: str, longest: float, first: float = FIRST_INTERVAL) -> None:
         self._queues = queues
         self._queue = queue
         self._longest = longest
-        self._interval = FIRST_INTERVAL
+        self._first = self._interval = first
 
     def reset(self) -> None:
         """Start from short waits again: there was work."""
-        self._interval = FIRST_INTERVAL
+        self._interval = self._first
 
     async def wait(self) -> None:
         """Wait for the present interval, or until the store says that a message is there."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from perdure.engine.tending import Hold
 from perdure.local.invocation import InvocationError
 from perdure.local.logs import HOST_LOGGER
-from perdure.local.polling import Polling
+from perdure.local.polling import FIRST_INTERVAL, Polling
 from perdure.storage.protocol import Queues, StorageError
 from perdure.storage.rows import QueueMessage
 
@@ -39,6 +39,8 @@ class PumpOptions:
     """Messages taken at a time, 1 to 32."""
     new_batch_threshold: int = 8
     """The next batch is taken when no more than this many are running."""
+    first_polling_interval: float = FIRST_INTERVAL
+    """How long an empty queue is left alone at first; then for twice as long each time."""
     max_polling_interval: float = 60.0
     visibility_timeout: float = 0.0
     """How long a message stays hidden after its function failed."""
@@ -62,7 +64,7 @@ class QueuePump:
         self._queues = queues
         self._handle = handle
         self._options = options
-        self._polling = Polling(queues, queue, options.max_polling_interval)
+        self._polling = Polling(queues, queue, options.max_polling_interval, options.first_polling_interval)
         self._stopping = asyncio.Event()
         self._deliveries: dict[asyncio.Task[None], _Delivery] = {}
 
