@@ -20,7 +20,8 @@ https://learn.microsoft.com/azure/storage/tables/scalability-targets
 """
 
 TABLE_PRICE = 0.00036 / 10_000
-"""Dollars a request, whatever it does and whatever comes of it. Locally redundant, West US, East US and West Europe.
+"""Dollars a request, whatever it does and whatever comes of it. Locally redundant, East US and West Europe, July
+2026.
 
 https://azure.microsoft.com/pricing/details/storage/tables/
 """
@@ -31,4 +32,3 @@ https://azure.microsoft.com/pricing/details/storage/queues/
 """
 OLD_QUEUE_PRICE = 0.00036 / 10_000
 """The same in a general-purpose v1 account."""
-PRICES_OF = "July 2026"
