@@ -226,6 +226,27 @@ def test_the_end_of_a_section_that_is_not_there_changes_nothing():
     assert held.lock is not None
 
 
+def test_the_end_of_a_section_that_is_over_here_is_passed_on_during_another_one():
+    """Somebody has cleaned up here only: if it waited, two sections might wait for each other for ever."""
+    record = Record(queue=[op(0), release("L", ["@counter@b"])], lock=Lock("M", Parent("f", "e", 0), NOON))
+    assert can_go_on(record)
+    operations, (left,) = performed(record)
+    assert (operations, left.to, left.lock) == ([], "@counter@b", "L")
+    assert (record.lock.id, queued(record), can_go_on(record)) == ("M", ["s0"], False)
+
+
+def test_the_end_of_a_section_waits_for_its_beginning_if_that_waits():
+    record = Record(
+        queue=[acquire("L", [ME, "@counter@b"]), release("L", ["@counter@b"])],
+        lock=Lock("M", Parent("f", "e", 0), NOON),
+    )
+    assert performed(record) == ([], [])
+    record.queue.append(release("M", stream="p"))
+    lock, left = performed(record)[1]
+    assert [str(each.place) for each in (lock, left)] == ["life/0#0", "life/0#1"]
+    assert record.lock is None
+
+
 def test_a_second_entity_begins_a_second_stream():
     record = Record()
     made = agenda(record)

@@ -60,11 +60,8 @@ class Agenda:
         self._record.outflows = self._outflows.recent(self._now)
 
     def _take(self) -> EntityRequest | None:
-        queue, lock = self._record.queue, self._record.lock
-        if lock is None:
-            return queue.pop(0) if queue else None
-        index = next((index for index, request in enumerate(queue) if _is_of(request, lock)), None)
-        return None if index is None else queue.pop(index)
+        index = _next_of(self._record)
+        return None if index is None else self._record.queue.pop(index)
 
     def _lock(self, request: AcquireLock) -> None:
         self._record.lock = Lock(request.lock, request.owner, self._now)
@@ -98,10 +95,22 @@ class Agenda:
 
 def can_go_on(record: Record) -> bool:
     """Whether something in the queue can be carried out."""
+    return _next_of(record) is not None
+
+
+def _next_of(record: Record) -> int | None:
+    """Return the index of the request in the queue that is to be carried out next; None if all have to wait.
+
+    During a critical section its own requests are, and its end. So is the end of a section that is over here, or never
+    began: others may wait for what it passes on. One whose beginning waits here comes after that.
+    """
     lock = record.lock
-    return bool(record.queue) if lock is None else any(_is_of(request, lock) for request in record.queue)
-
-
-def _is_of(request: EntityRequest, lock: Lock) -> bool:
-    """Whether a request may be carried out during a critical section: the section's own ones, and its end."""
-    return not isinstance(request, AcquireLock) and request.lock == lock.id
+    waiting: set[str] = set()
+    for index, request in enumerate(record.queue):
+        if lock is None:
+            return index
+        if isinstance(request, AcquireLock):
+            waiting.add(request.lock)
+        elif request.lock == lock.id or (isinstance(request, ReleaseLock) and request.lock not in waiting):
+            return index
+    return None
