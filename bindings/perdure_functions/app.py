@@ -175,7 +175,8 @@ class DurableDecorators(DecoratorApi):
             if isinstance(durable, OrchestratorFunction):
                 registry.orchestrators.add(durable.durable_name, durable.function, durable.input_type)
             elif isinstance(durable, EntityFunction):
-                registry.entities.add(durable.durable_name, EntityDefinition(durable.function, durable.expires_after))
+                definition = EntityDefinition(durable.function, durable.expires_after, durable.before_expiry)
+                registry.entities.add(durable.durable_name, definition)
             else:
                 registry.activities.add(durable.durable_name, durable.function)
         if self.durable_functions:

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 from perdure.core.entities.durable_entity import DurableEntity
-from perdure.core.entity_id import MARK
+from perdure.core.entity_id import MARK, EntityId
 from perdure.core.naming import check_text
 
 P = ParamSpec("P")
@@ -124,6 +124,8 @@ class EntityFunction(DurableFunction[P, R]):
     ) -> None:
         super().__init__(function, name, fixed=fixed)
         self.expires_after = expires_after
+        self.before_expiry: Callable[[EntityId], Awaitable[bool]] | None = None
+        """See `EntityDefinition`; for extensions of `DFApp`."""
 
     def _checked(self, name: object) -> str:
         checked = super()._checked(name)

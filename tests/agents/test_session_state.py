@@ -9,7 +9,12 @@ from agent_framework import ContextProvider, HistoryProvider, Message
 
 from perdure.agents import AgentError
 from perdure.agents.session_state import RESULTS_KEPT, SessionState
+from perdure.core.entity_id import EntityId
+from perdure.storage.rows import InstanceQuery
 from tests.agents.models import says
+
+LONG_ENOUGH = timedelta(seconds=3)
+"""To take a few turns, one after the other."""
 
 FOREIGN = {
     "schemaVersion": "1.1.0",
@@ -180,6 +185,45 @@ async def test_a_session_expires(quick):
     await quick.ask("Hi")
     assert (await quick.sessions().transcript("s")).turns == 1
     await gone(quick)
+
+
+async def turns(agents, agent="w"):
+    """Instance ids of the agent's turns that there are."""
+    page = await agents.client().query(InstanceQuery(id_prefix=f"dafx-{agent}:"))
+    return {each.instance_id for each in page.instances}
+
+
+async def test_what_was_said_goes_with_a_session_that_expires(agents, monkeypatch):
+    monkeypatch.setattr("perdure.agents.sessions.PURGED_AT_ONCE", 2)
+    agents.scripted(lambda messages, _: RuntimeError("no") if len(messages) > 3 else "a", expires_after=LONG_ENOUGH)
+    agents.scripted(says("a"), "other")
+    await agents.ask("Hi", agent="other")
+    assert [(await agents.ask("Hi"))["status"] for _ in range(4)] == ["success", "success", "failed", "failed"]
+    assert len(await turns(agents)) == 4
+    await gone(agents)
+    assert await turns(agents) == set()
+    assert await turns(agents, "other") == {"dafx-other:s:c1"}
+    assert (await agents.ask("Hi"))["message_count"] == 2
+
+
+async def test_turns_that_run_and_those_of_other_sessions_stay(agents):
+    waiting, go_on = asyncio.Event(), asyncio.Event()
+
+    async def script(messages, _):
+        if messages[-1].text == "wait":
+            waiting.set()
+            await go_on.wait()
+        return "a"
+
+    agents.scripted(script)
+    await agents.ask("Hi")
+    await agents.ask("Hi", "s:t")
+    await agents.start("wait")
+    await waiting.wait()
+    assert await agents.definitions["w"].before_expiry(EntityId("dafx-w", "s"))
+    assert await turns(agents) == {"dafx-w:s:t:c2", "dafx-w:s:c3"}
+    go_on.set()
+    assert (await agents.result("c3"))["message_count"] == 4
 
 
 async def test_large_sessions_are_stored(agents):

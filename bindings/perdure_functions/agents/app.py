@@ -179,9 +179,8 @@ class AgentFunctionApp(DFApp):
         self.orchestration_trigger("context", orchestration=turn_name(definition.name))(definition.run_turn)
         self.activity_trigger("work", activity=definition.model_activity)(definition.ask_model)
         self.activity_trigger("work", activity=definition.tool_activity)(definition.run_tool)
-        self.entity_trigger("context", entity_name(definition.name), expires_after=definition.expires_after)(
-            definition.entity.perform
-        )
+        entity = self.entity_trigger("context", entity_name(definition.name), expires_after=definition.expires_after)
+        entity(definition.entity.perform).before_expiry = definition.before_expiry
 
 
 def _listed(what: str, name: str, given: Any) -> list[Any]:

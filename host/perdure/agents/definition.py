@@ -30,6 +30,7 @@ from perdure.agents.turn import Turn
 from perdure.client.client import Client
 from perdure.core.context import OrchestrationContext
 from perdure.core.entities.performing import EntityDefinition
+from perdure.core.entity_id import EntityId
 from perdure.core.retry import RetryPolicy
 from perdure.engine.registry import Registry, activity_context
 from perdure.streaming.writer import StreamWriter
@@ -118,7 +119,8 @@ class DurableAgentDefinition:
         registry.orchestrators.add(turn_name(self.name), self.run_turn)
         registry.activities.add(self.model_activity, self.ask_model)
         registry.activities.add(self.tool_activity, self.run_tool)
-        registry.entities.add(entity_name(self.name), EntityDefinition(self.entity.perform, self.expires_after))
+        sessions = EntityDefinition(self.entity.perform, self.expires_after, self.before_expiry)
+        registry.entities.add(entity_name(self.name), sessions)
 
     def claim_names(self, owner: Any) -> None:
         """Claim the names of the agent's functions in an app or registry.
@@ -140,6 +142,14 @@ class DurableAgentDefinition:
         given = context.get_input()
         request = RunRequest.model_validate(given["request"])
         return (yield from Turn(self, context, given["sessionId"], request).run())
+
+    async def before_expiry(self, entity: EntityId) -> bool:
+        """Delete turns of a session that is about to expire, as many as can be in one go; return whether all are gone.
+
+        Args:
+            entity: the session's.
+        """
+        return await self.sessions(await self._client()).purge_turns(entity.key)
 
     async def ask_model(self, work: dict[str, Any]) -> dict[str, Any]:
         """The activity that lets the agent answer: with one call of its model, or all at once.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from typing import Any
 
 from perdure.agents.answers import settle
@@ -23,11 +24,13 @@ from perdure.client.client import Client
 from perdure.client.reuse import ReuseId
 from perdure.client.status import DurableOrchestrationStatus
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
-from perdure.errors import InstanceEndedError, InstanceExistsError, InstanceNotFoundError
+from perdure.errors import InstanceEndedError, InstanceExistsError, InstanceNotEndedError, InstanceNotFoundError
 from perdure.storage.rows import InstanceQuery
 
 _OPEN = [status for status in OrchestrationRuntimeStatus if status not in ENDED]
 _PAGE = 100
+PURGED_AT_ONCE = 100
+"""Turns of a session that expires; they are purged before anything else can be asked of it."""
 
 STREAM = "answer"
 """Name of a turn's stream: events `update`, `tool_result`, and those of every stream."""
@@ -184,6 +187,24 @@ class AgentSessions:
             await self._client.purge_instance_history(str(turn.instance_id), recursive=True)
         left = [turn async for turn in self._of_session(prefix)]
         return not left and await self._client.get_entity(entity) is None
+
+    async def purge_turns(self, session: str) -> bool:
+        """Delete turns of a session that have ended, 100 at most.
+
+        Args:
+            session: key of the session.
+
+        Returns:
+            Whether no such turn is left.
+        """
+        purged = 0
+        async for turn in self._of_session(turn_prefix(self._agent, session), ENDED):
+            if purged == PURGED_AT_ONCE:
+                return False
+            with suppress(InstanceNotEndedError):  # it has been started anew meanwhile
+                await self._client.purge_instance_history(str(turn.instance_id), recursive=True)
+            purged += 1
+        return True
 
     # ---- people ----------------------------------------------------------------------------------------------------
 

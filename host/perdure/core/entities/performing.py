@@ -13,6 +13,7 @@ import msgspec
 from perdure.core.entities.context import DurableEntityContext
 from perdure.core.entities.durable_entity import DurableEntity, class_operation_hints, operation_of, perform_on
 from perdure.core.entities.effects import Effect
+from perdure.core.entity_id import EntityId
 from perdure.core.failure import Failure, failure_of
 from perdure.core.hints import Hints, orchestrator_hints
 from perdure.errors import UnknownOperationError
@@ -28,6 +29,10 @@ class EntityDefinition:
     function: EntityFunction | type[DurableEntity]
     expires_after: timedelta | None = None
     """An entity of this name that nothing is asked of for so long is deleted."""
+    before_expiry: Callable[[EntityId], Awaitable[bool]] | None = None
+    """Awaited before that, and deletes what belongs to the entity, perhaps more than once; False if there is some left:
+    it is awaited again a second later.
+    """
 
     def hints(self, operation: str) -> Hints:
         """Return the types that an operation declares."""

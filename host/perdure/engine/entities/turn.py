@@ -103,7 +103,7 @@ class EntityTurnMaker:
         state = await self._state_after(outcomes, made)
         if operations:
             record.touched = now
-        elif self._has_expired(record, now):
+        elif self._has_expired(record, now) and await self._leaves_nothing():
             state = None
         self._arm(record, now, life, made, exists=state is not None)
         record.sent = [*self._remembered(record, now, settled), Sent(commit, self._session, now, made.sends)]
@@ -226,6 +226,10 @@ class EntityTurnMaker:
     def _has_expired(self, record: Record, now: datetime) -> bool:
         expiry = self._expiry(record)
         return expiry is not None and expiry <= now and _is_idle(record)
+
+    async def _leaves_nothing(self) -> bool:
+        definition = self._definition
+        return definition is None or definition.before_expiry is None or await definition.before_expiry(self.entity_id)
 
     def _arm(self, record: Record, now: datetime, life: str, made: Made, *, exists: bool) -> None:
         """Have a message come when something is due next, unless one is under way that comes by then."""
