@@ -18,7 +18,8 @@ from perdure.agents.workflows import WorkflowDefinition
 from perdure.core.context import OrchestrationContext
 from perdure_functions.agents.health import add_health_route
 from perdure_functions.agents.mcp_tools import add_mcp_tool
-from perdure_functions.agents.run_routes import Waiting, add_agent_routes, add_request_routes, add_unknown_route
+from perdure_functions.agents.request_routes import add_request_routes
+from perdure_functions.agents.run_routes import Waiting, add_agent_routes, add_unknown_route
 from perdure_functions.agents.workflow_functions import add_workflow
 from perdure_functions.app import DFApp
 
@@ -83,6 +84,7 @@ class AgentFunctionApp(DFApp):
         self._defaults = {"callback": default_callback, **defaults}
         self._definitions: dict[str, DurableAgentDefinition] = {}
         self._routed: list[DurableAgentDefinition] = []
+        self._routed_workflows: list[WorkflowDefinition] = []
         """Agents that have routes."""
         if enable_health_check:
             add_health_route(self, lambda: list(self._definitions.values()))
@@ -156,6 +158,9 @@ class AgentFunctionApp(DFApp):
         offered = self.enable_http_endpoints if enable_http_endpoint is None else enable_http_endpoint
         definition = add_workflow(self, workflow, enable_http_endpoint=offered, **options)
         self.workflows[definition.name] = definition
+        if offered:
+            self._routed_workflows.append(definition)
+            self._offer_requests()
 
     def get_agent(self, context: OrchestrationContext, agent_name: str) -> DurableAIAgent:
         """Return an agent for an orchestration to call: `reply = yield app.get_agent(context, "writer").run("...")`.
@@ -170,10 +175,15 @@ class AgentFunctionApp(DFApp):
 
     def _add_routes(self, definition: DurableAgentDefinition) -> None:
         if not self._routed:
-            add_request_routes(self, lambda: list(self._definitions.values()))
             add_unknown_route(self, lambda: self._routed)
         self._routed.append(definition)
+        self._offer_requests()
         add_agent_routes(self, definition, self._waiting)
+
+    def _offer_requests(self) -> None:
+        """Offer the list of what people are asked, once."""
+        if len(self._routed) + len(self._routed_workflows) == 1:
+            add_request_routes(self, lambda: self._routed, lambda: self._routed_workflows)
 
     def _add_functions(self, definition: DurableAgentDefinition) -> None:
         self.orchestration_trigger("context", orchestration=turn_name(definition.name))(definition.run_turn)

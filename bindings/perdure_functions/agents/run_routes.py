@@ -1,4 +1,4 @@
-"""The HTTP routes of agents: run a turn, its result later, the transcript, and what people are asked."""
+"""The HTTP routes of agents: run a turn, its result later, the transcript, answers to what it asks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from perdure_functions.http_api.models import StreamQuery
 from perdure_functions.http_api.reading import read_query
 from perdure_functions.stream_answers import LAST_EVENT_ID, answer_stream, header
 
-_CODES: dict[type[Exception], int] = {
+AGENT_CODES: dict[type[Exception], int] = {
     UnknownTurn: 404,
     UnknownSession: 404,
     AlreadyAnswered: 409,
@@ -58,28 +58,7 @@ def add_agent_routes(app: DFApp, definition: DurableAgentDefinition, waiting: Wa
         ("forget", "DELETE", session, routes.forget),
         ("stream", "GET", f"{base}/stream/{{sessionId}}", routes.stream),
     ):
-        add_route(app, function_name(definition.name, purpose), method, route, handler=handler, codes=_CODES)
-
-
-def add_request_routes(app: DFApp, definitions: Callable[[], Sequence[DurableAgentDefinition]]) -> None:
-    """Add `GET agents/requests`: what all agents are asking people.
-
-    Args:
-        app: the Function app.
-        definitions: returns the app's agents.
-    """
-
-    async def requests(request: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
-        agent, session = request.params.get("agent"), request.params.get("session_id")
-        found = [
-            pending | {"answerPath": _answer_path(pending)}
-            for definition in definitions()
-            if agent in (None, definition.name)
-            async for pending in definition.sessions(client).pending(session)
-        ]
-        return json_response(200, {"requests": found})
-
-    add_route(app, "agent-requests", "GET", "agents/requests", handler=requests, codes=_CODES)
+        add_route(app, function_name(definition.name, purpose), method, route, handler=handler, codes=AGENT_CODES)
 
 
 def add_unknown_route(app: DFApp, definitions: Callable[[], Sequence[DurableAgentDefinition]]) -> None:
@@ -160,7 +139,7 @@ def _shown(agent: str, result: dict[str, Any], *, as_text: bool = False) -> func
     code = _STATUS_CODES[result["status"]] if result["status"] != "accepted" else 202
     headers = {SESSION_HEADER: _header_text(result["session_id"])}
     if code == 202:  # noqa: PLR2004 - accepted
-        headers["Location"] = _run_path(agent, result)
+        headers["Location"] = run_path(agent, result)
     shown = {key: result[key] for key in result if key not in ("messages", "startedAt", "completedAt", "agent")}
     if as_text:
         text = result["response"] or result.get("error", {}).get("message") or f"The turn is {result['status']}."
@@ -176,14 +155,11 @@ def _header_text(value: str) -> str:
     return value if value.isascii() and value.isprintable() and value == value.strip() else quote(value)
 
 
-def _run_path(agent: str, result: dict[str, Any]) -> str:
+def run_path(agent: str, result: dict[str, Any]) -> str:
+    """Return the path of a turn's result."""
     return f"/api/agents/{quote(agent)}/sessions/{quote(result['session_id'], safe='')}/runs/{result['correlation_id']}"
 
 
 def _stream_path(agent: str, result: dict[str, Any]) -> str:
     session = quote(result["session_id"], safe="")
     return f"/api/agents/{quote(agent)}/stream/{session}?correlation_id={result['correlation_id']}"
-
-
-def _answer_path(pending: dict[str, Any]) -> str:
-    return f"{_run_path(pending['agent'], pending)}/requests/{pending['requestId']}"

@@ -27,7 +27,7 @@ from perdure_functions.http_api.reading import BadRequest, read_body, read_query
 from perdure_functions.links import origin
 from perdure_functions.stream_answers import answer_stream
 
-_CODES: dict[type[Exception], int] = {
+WORKFLOW_CODES: dict[type[Exception], int] = {
     UnknownRequestError: 404,
     AnsweredRequestError: 409,
     InstanceEndedError: 409,
@@ -58,7 +58,7 @@ def add_workflow_routes(app: DFApp, definition: WorkflowDefinition) -> None:
         ("events", "GET", f"{base}/events/{{instanceId}}", routes.events),
     ):
         name = f"{definition.orchestration}-{purpose}"
-        add_route(app, name, method, route, handler=handler, codes=_CODES)
+        add_route(app, name, method, route, handler=handler, codes=WORKFLOW_CODES)
 
 
 class _WorkflowRoutes:

@@ -84,3 +84,9 @@ def turn_prefix(agent: str, session: str) -> str:
 def turn_id(agent: str, session: str, correlation: str) -> str:
     """Instance id of a turn: the same correlation id is the same turn."""
     return turn_prefix(agent, session) + correlation
+
+
+def turn_parts(agent: str, instance_id: str) -> tuple[str, str]:
+    """Return the session and the correlation id of a turn of an agent."""
+    session, _, correlation = instance_id.removeprefix(f"dafx-{agent}:").rpartition(":")
+    return session, correlation

@@ -16,6 +16,7 @@ from perdure.agents.naming import (
     session_entity_id,
     turn_id,
     turn_name,
+    turn_parts,
     turn_prefix,
 )
 from perdure.agents.requests import RunRequest
@@ -213,7 +214,7 @@ class AgentSessions:
         prefix = f"dafx-{self._agent}:" if session is None else turn_prefix(self._agent, session)
         turns = self._turns(prefix, [OrchestrationRuntimeStatus.Running])
         async for turn in turns:
-            key, _, correlation = str(turn.instance_id).removeprefix(f"dafx-{self._agent}:").rpartition(":")
+            key, correlation = turn_parts(self._agent, str(turn.instance_id))
             for request in _pending(turn) if session in (None, key) else ():
                 yield {"agent": self._agent, "session_id": key, "correlation_id": correlation, **request}
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from urllib.parse import quote
 
 import azure.functions as func
 import pytest
+from agent_framework import Content
 
 import perdure_functions as df
 from tests.agents.workflows import corpus
@@ -175,6 +177,77 @@ async def test_a_call_of_an_agent_is_approved_in_plain_words(drive, mode):
     await driver.request("POST", asked["respondUrl"], {"approved": True})
     [output] = (await ended(driver, "approving-agent", "p"))["output"]
     assert "paid 7" in output["messages"][-1]["contents"][0]["text"]
+
+
+@pytest.mark.parametrize("mode", ["turn", "steps"])
+async def test_what_runs_and_turns_ask_stands_in_one_list_and_is_answered_at_one_place(drive, mode):
+    asks = corpus.agent("asker", ask_about_paint, tools=[df.agents.ask_human_tool()])
+    app = df.agents.AgentFunctionApp(
+        [asks],
+        workflows=[corpus.approving_agent(), corpus.wrapped_asking()],
+        http_auth_level=ANONYMOUS,
+        workflow_options={"agent_mode": mode, "human": df.agents.HumanPolicy(ask=["Ann"])},
+        mode="steps",
+    )
+    driver = await drive(app)
+    await waiting(driver, "p:1", "approving-agent", 1)
+    await waiting(driver, "w", "wrapped-asking")
+    turn = {"message": "Paint.", "session_id": "s:1", "correlation_id": "c", "wait_for_response": False}
+    await driver.request("POST", "agents/asker/run", turn, Content_Type="application/json")
+    listed = await all_requests(driver, 5)
+    [question] = [each for each in listed if "agent" in each]
+    assert (question["instanceId"], question["kind"]) == ("dafx-asker:s:1:c", "question")
+    [approval] = [each for each in listed if each.get("workflow") == "approving-agent"]
+    assert (approval["instanceId"], approval["kind"], approval["asks"]) == ("p:1", "approval", "Ann")
+    asked = [each for each in listed if each.get("workflow") == "wrapped-asking"]
+    assert [(each["kind"], each["requestType"], each["instanceId"]) for each in asked] == [
+        ("information", "Question", "w")
+    ] * 3
+    assert await all_requests(driver, 3, "?workflow=wrapped-asking") == asked
+    assert await all_requests(driver, 1, "?agent=asker") == [question]
+    assert await all_requests(driver, 0, "?workflow=nobody") == []
+
+    for each in listed:
+        path = f"agents/requests/{quote(each['instanceId'], safe='')}/{each['requestId']}"
+        assert each["answerPath"] == f"/api/{path}" or "agent" in each
+        answer = await driver.request("POST", path, {"approved": True, "answer": "red"})
+        told = {"status": "accepted", "instanceId": each["instanceId"], "requestId": each["requestId"]}
+        assert (answer.status_code, content(answer)) == (202, told)
+        code, _ = await refused(driver, "POST", path, {"approved": True, "answer": "red"})
+        assert code == 409
+    assert await all_requests(driver, 0) == []
+    assert (await ended(driver, "approving-agent", "p:1"))["runtimeStatus"] == "Completed"
+    assert (await ended(driver, "wrapped-asking", "w"))["runtimeStatus"] == "Completed"
+    code, error = await refused(driver, "POST", "agents/requests/nobody/1", {})
+    assert (code, error) == (404, "no agent and no workflow of this app asks anything in an instance 'nobody'")
+    assert (await refused(driver, "POST", "agents/requests/w/deep-9", {}))[0] == 409
+
+
+def ask_about_paint(messages, _):
+    results = [part.result for message in messages for part in message.contents if part.type == "function_result"]
+    return results[0] if results else Content.from_function_call("c1", "ask_human", arguments={"question": "Which?"})
+
+
+async def all_requests(driver, count, query=""):
+    """Return the list once it has so many entries."""
+    async with asyncio.timeout(30):
+        while len(found := content(await driver.request("GET", f"agents/requests{query}"))["requests"]) != count:
+            await asyncio.sleep(0.01)
+    return found
+
+
+async def test_only_what_has_routes_is_listed_and_answered(drive):
+    hidden = df.agents.AgentFunctionApp(http_auth_level=ANONYMOUS, enable_http_endpoints=False)
+    hidden.add_workflow(corpus.questions())
+    hidden.add_workflow(corpus.chain(), enable_http_endpoint=True)
+    driver = await drive(hidden)
+    client = await hidden.runtime.client()
+    await client.start_new("dafx-questions", "q", "x")
+    async with asyncio.timeout(30):
+        while "pendingHumanInputRequests" not in ((await client.get_status("q")).custom_status or {}):
+            await asyncio.sleep(0.01)
+    assert await all_requests(driver, 0) == []
+    assert (await refused(driver, "POST", "agents/requests/q/asks-0", {"approved": True}))[0] == 404
 
 
 async def refused(driver, method, target, body=None, **options):

@@ -11,7 +11,7 @@ from agent_framework import Content, WorkflowEvent
 from perdure.agents.workflows.codec import Codec
 from perdure.agents.workflows.errors import UndeclaredTypeError, WorkflowResponseError
 from perdure.agents.workflows.framework import is_instance_of, try_coerce_to_type
-from perdure.agents.workflows.people import as_content
+from perdure.agents.workflows.people import APPROVAL, QUESTION, as_content
 from perdure.agents.workflows.plain import plain
 from perdure.agents.workflows.wire import Json, Request
 
@@ -41,6 +41,17 @@ def shown(request: Request) -> dict[str, Any]:
         ANSWER_TYPE: request["response_type"],
         ASKED: request.get("asked", 0),
     }
+
+
+def kind_of(asked: Mapping[str, Any]) -> str:
+    """Return what kind of answer a request takes: approval and question, as an agent asks, or information.
+
+    Args:
+        asked: the request as it stands in the instance's status.
+    """
+    if asked["requestType"] != Content.__name__:
+        return "information"
+    return {APPROVAL: "approval", QUESTION: "question"}.get(asked["requestData"].get("type"), "information")
 
 
 def settling_name(asked: Mapping[str, Any]) -> str:

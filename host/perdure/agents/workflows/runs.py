@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from perdure.agents.workflows.answering import accept
@@ -9,10 +10,11 @@ from perdure.agents.workflows.definition import WorkflowDefinition
 from perdure.agents.workflows.errors import WorkflowInputError
 from perdure.agents.workflows.events import STREAM
 from perdure.agents.workflows.orchestrator import CONTINUED
-from perdure.agents.workflows.requests import ANSWER_TYPE, ASKED, answer_as
+from perdure.agents.workflows.requests import ANSWER_TYPE, ASKED, answer_as, kind_of
 from perdure.client import Client, DurableOrchestrationStatus
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.errors import InstanceEndedError, InstanceNotFoundError, PerdureError
+from perdure.storage.rows import InstanceQuery
 from perdure.streaming import StreamPage
 
 _GOING_ON = {
@@ -21,6 +23,8 @@ _GOING_ON = {
     OrchestrationRuntimeStatus.Suspended,
     OrchestrationRuntimeStatus.ContinuedAsNew,
 }
+
+_PAGE = 100
 
 
 class UnknownRequestError(PerdureError):
@@ -157,6 +161,27 @@ def pending_of(status: DurableOrchestrationStatus) -> list[dict[str, Any]]:
 
 def _ended(instance_id: str, request_id: str) -> str:
     return f"run '{instance_id}' has ended: it takes no answer to request '{request_id}'"
+
+
+async def open_requests(client: Client, workflows: Iterable[WorkflowDefinition]) -> AsyncIterator[dict[str, Any]]:
+    """Tell what all runs of some workflows wait to be told. Looks at every orchestration of the hub that is running.
+
+    Args:
+        client: of the hub.
+        workflows: the workflows.
+    """
+    names = {each.orchestration: each.name for each in workflows}
+    wanted = InstanceQuery(statuses=(OrchestrationRuntimeStatus.Running, OrchestrationRuntimeStatus.Suspended))
+    continuation: str | None = None
+    while names:
+        page = await client.query(wanted, top=_PAGE, continuation=continuation)
+        for status in page.instances:
+            workflow = names.get(str(status.name))
+            for each in pending_of(status) if workflow is not None else ():
+                yield {"workflow": workflow, "instanceId": status.instance_id, "kind": kind_of(each), **each}
+        continuation = page.continuation
+        if continuation is None:
+            return
 
 
 def has_ended(status: DurableOrchestrationStatus) -> bool:
