@@ -210,10 +210,11 @@ async def test_what_runs_and_turns_ask_stands_in_one_list_and_is_answered_at_one
     for each in listed:
         path = f"agents/requests/{quote(each['instanceId'], safe='')}/{each['requestId']}"
         assert each["answerPath"] == f"/api/{path}" or "agent" in each
-        answer = await driver.request("POST", path, {"approved": True, "answer": "red"})
+        says = {"answer": "red"} if each["kind"] == "question" else {"approved": True}
+        answer = await driver.request("POST", path, says)
         told = {"status": "accepted", "instanceId": each["instanceId"], "requestId": each["requestId"]}
         assert (answer.status_code, content(answer)) == (202, told)
-        code, _ = await refused(driver, "POST", path, {"approved": True, "answer": "red"})
+        code, _ = await refused(driver, "POST", path, says)
         assert code == 409
     assert await all_requests(driver, 0) == []
     assert (await ended(driver, "approving-agent", "p:1"))["runtimeStatus"] == "Completed"
