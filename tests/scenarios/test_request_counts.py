@@ -204,6 +204,22 @@ def test_an_event_for_an_instance_in_memory_costs_one_commit():
     assert history_rows == 0
 
 
+def test_starts_beyond_those_that_begin_at_once_cost_no_more():
+    """A worker begins 20 at once; the others come through the queue, most likely to the worker that has just inserted
+    their rows.
+    """
+
+    async def scenario(host):
+        await asyncio.gather(*(host.starter.start_new("chain", f"c{number}", 3) for number in range(100)))
+        await asyncio.gather(*(host.watcher.wait_for_completion(f"c{number}") for number in range(100)))
+
+    receives, counts, history_rows = in_virtual_time(scenario)
+
+    assert counts == {"insert": 100, "send": 100, "merge": 400, "delete_message": 100}
+    assert receives <= 100 / 8 + IDLE_LOOKS
+    assert history_rows == 0
+
+
 def test_a_worker_that_does_not_know_an_instance_reads_its_row_and_each_segment_once():
     async def scenario():
         store = MemoryStore()

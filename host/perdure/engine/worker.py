@@ -270,20 +270,19 @@ class Worker:
             execution_id=instance.execution_id,
             safety_net=eager,
         )
+        session = self._sessions.of(instance.instance_id) if instance.start_at is None else None
+        if row.etag and isinstance(session, Session):
+            session.adopt_new(row, ticket())  # whoever receives the message, it may well be this worker
         if not eager:
             await self.mail.send(message, due=instance.start_at)
             return
-        fresh_at = ticket()
         delay = self.settings.safety_net_delay
         sent = await self.mail.send(message, delay=delay)
         delivery = Delivery(sent.message_id)
         if self._stopped:
             delivery.give_back(self._shutting_down)
         else:
-            session = self._sessions.of(instance.instance_id)
-            if row.etag and isinstance(session, Session):
-                session.adopt_new(row, fresh_at)
-            session.offer(Inbound(message, delivery, self.clock.now()))
+            self._sessions.of(instance.instance_id).offer(Inbound(message, delivery, self.clock.now()))
         queue = self.mail.queue_of(message)
         hold = Hold(self.storage, queue, sent.message_id, sent.receipt, invisibility=delay)
         task = asyncio.create_task(tend(hold, delivery.settled))
