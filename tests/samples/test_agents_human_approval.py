@@ -1,8 +1,6 @@
 import asyncio
 import json
 
-import pytest
-
 from tests.functions.driving import content
 
 SOON = "0.4"
@@ -65,7 +63,6 @@ async def test_a_question_an_approval_and_a_refusal(deploy):
     assert (await result(sample, "unknown"))["response"] == "There is no such invoice."
 
 
-@pytest.mark.parametrize("deploy", ["sqlite"], indirect=True)
 async def test_silence_goes_up_and_counts_as_refusal(deploy):
     sample = await deploy("agents/human_approval", STEP_SECONDS="0", ANSWER_WITHIN=SOON)
     await start(sample, "s")

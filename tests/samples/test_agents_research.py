@@ -6,8 +6,11 @@ import shutil
 import signal
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.local.running_host import RunningHost, wait_until
 from tests.samples.deployment import SAMPLES
+from tests.storage.providers import new_hub
 
 ASKED = {"message": "Tell me of amber", "session_id": "s", "correlation_id": "c", "wait_for_response": False}
 REPORT = "(amber-of-the-baltic) (amber-in-science) (the archive on amber) (summary-of-amber)"
@@ -36,11 +39,19 @@ def recorded(running):
     return sum(event["EventType"] in {"TaskCompleted", "SubOrchestrationInstanceCompleted"} for event in history)
 
 
-def test_what_was_paid_for_is_not_paid_for_again(tmp_path):
+@pytest.fixture(params=["sqlite", pytest.param("azurite", marks=pytest.mark.azurite)])
+def connection(request, tmp_path):
+    if request.param == "azurite":
+        return request.getfixturevalue("azurite").connection_string
+    return f"sqlite:///{tmp_path / 'store.db'}"
+
+
+def test_what_was_paid_for_is_not_paid_for_again(connection, tmp_path):
     folder = tmp_path / "app"
     shutil.copytree(SAMPLES / "agents" / "research", folder, ignore=shutil.ignore_patterns(".perdure", "__pycache__"))
     environ = {
-        "AzureWebJobsStorage": f"sqlite:///{tmp_path / 'store.db'}",
+        "AzureWebJobsStorage": connection,
+        "AzureFunctionsJobHost__extensions__durableTask__hubName": new_hub(),
         "PERDURE_INVISIBILITY": "1",
         "STEP_SECONDS": "0.7",
     }
