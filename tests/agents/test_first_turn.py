@@ -37,10 +37,12 @@ async def test_the_very_first_turn_is_shown(drive):
     assert content(await driver.request("GET", path)) == {**empty, "running_turn": "one"}
     go_on.set()
     async with asyncio.timeout(20):
-        while (shown := content(await driver.request("GET", path)))["running_turn"] is not None:
-            await asyncio.sleep(0.01)
-    assert (shown["turns"], shown["message_count"]) == (1, 2)
-    go_on.clear(), begun.clear()
+        while not (shown := content(await driver.request("GET", path)))["turns"]:
+            assert shown["running_turn"] == "one"
+            await asyncio.sleep(0.001)
+    assert (shown["message_count"], shown["running_turn"]) == (2, None)
+    go_on.clear()
+    begun.clear()
     assert (await run("two")).status_code == 202
     await begun.wait()
     shown = content(await driver.request("GET", path))

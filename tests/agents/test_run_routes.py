@@ -63,6 +63,13 @@ async def test_sessions_that_no_path_can_name(driver, session):
         assert (answered.status_code, json.loads(answered.get_body())["error"]) == (400, told)
 
 
+@pytest.mark.parametrize("session", [{"a": 1}, ["s"], True, 1.5])
+async def test_what_is_no_session(driver, session):
+    answered = await ask(driver, {"message": "hi", "session_id": session})
+    assert (answered.status_code, content(answered)["error"]) == (400, f"session_id is a text, not {session!r}")
+    assert content(await ask(driver, {"message": "hi", "session_id": 5}))["session_id"] == "5"
+
+
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 async def test_a_path_reaches_the_session_that_it_names(driver, method):
     """The Functions host decodes everything but slashes: `%2F` and `%252F` look alike to it."""

@@ -83,6 +83,8 @@ def _session(request: func.HttpRequest, body: dict[str, Any]) -> str:
     for where, source in (("body", body), ("query", request.params)):
         for name in _SESSION_NAMES:
             value = source.get(name)
+            if value is not None and (not isinstance(value, str | int) or isinstance(value, bool)):
+                raise BadRequest(f"{name} is a text, not {value!r:.200}")
             if value is not None and str(value).strip():
                 found[f"{name} in the {where}"] = str(value)
     if len(set(found.values())) > 1:

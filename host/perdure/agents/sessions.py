@@ -120,12 +120,13 @@ class AgentSessions:
         """
         running = await self._running(session)
         try:
-            return await self.transcript(session), running
+            state = await self.transcript(session)
         except UnknownSession:
             running = running or await self._accepted(session)
             if running is None:
                 raise
             return SessionState(), running
+        return state, None if running in state.results else running  # its lock goes a moment after it has ended
 
     async def latest_turn(self, session: str) -> str:
         """Return the instance id of the turn that runs, or else of the last one that ended.
