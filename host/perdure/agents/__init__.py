@@ -8,6 +8,10 @@ try:
     import agent_framework as _agent_framework  # noqa: F401 - says what is missing before anything half works
 except ImportError as error:
     raise ImportError("perdure.agents needs the Agent Framework: pip install 'perdure[agents]'") from error
+else:
+    from perdure.agents.framework_version import check_framework
+
+    check_framework()
 
 from perdure.agents.adapters import as_agent
 from perdure.agents.callbacks import AgentCallbackContext, AgentResponseCallbackProtocol
