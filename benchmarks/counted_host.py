@@ -24,13 +24,10 @@ def count_requests(connection: str) -> None:
 def _count_http() -> None:
     from perdure.storage.azure.transport import Transport, request_kind
 
-    send = Transport.send
+    def counted(self: Transport, method: str, url: str) -> None:
+        COUNTS[request_kind(self._urls, method, url)] += 1
 
-    async def counted(self: Transport, request: Any, **options: Any) -> Any:
-        COUNTS[request_kind(self._urls, request.method, request.url)] += 1
-        return await send(self, request, **options)
-
-    setattr(Transport, "send", counted)  # noqa: B010 - a method is no variable to a type checker
+    setattr(Transport, "note", counted)  # noqa: B010 - a method is no variable to a type checker
 
 
 def _count_transactions() -> None:

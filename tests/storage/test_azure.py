@@ -41,13 +41,21 @@ class FaultyTransport(Transport):
         self._kind = kind
 
     async def send(self, request, **options):
-        if self._faults and self._faults[0][0] == request_kind(self._urls, request.method, request.url):
+        return await self._faultily(
+            request.method, request.url, lambda: super(type(self), self).send(request, **options)
+        )
+
+    async def exchange(self, method, url, headers, body):
+        return await self._faultily(method, url, lambda: super(type(self), self).exchange(method, url, headers, body))
+
+    async def _faultily(self, method, url, sending):
+        if self._faults and self._faults[0][0] == request_kind(self._urls, method, url):
             _, delivered = self._faults.pop(0)
             if not delivered:
                 raise ServiceRequestError("connection refused")
-            await super().send(request, **options)
+            await sending()
             raise ServiceResponseError("connection lost")
-        return await super().send(request, **options)
+        return await sending()
 
     async def sleep(self, duration):
         self.pauses.append(duration)

@@ -11,10 +11,13 @@ from azure.data.tables.aio import TableClient
 from azure.storage.blob.aio import ContainerClient, ExponentialRetry
 from azure.storage.queue.aio import QueueClient
 
+from perdure.storage.azure.signing import KeySigner, SasSigner, Signer, TokenSigner, queue_text, table_text
 from perdure.storage.azure.transport import Observer, Transport
 from perdure.storage.connection import AccountKey, AzureConnection, Identity, Service, SharedAccessSignature
 
-_RETRIES: dict[str, Any] = dict.fromkeys(("retry_total", "retry_connect", "retry_read", "retry_status"), 5)
+RETRIES = 5
+"""How often a request is tried again."""
+_RETRIES: dict[str, Any] = dict.fromkeys(("retry_total", "retry_connect", "retry_read", "retry_status"), RETRIES)
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 20.0
 _MIB = 1024 * 1024
@@ -36,16 +39,17 @@ class Account:
         self, connection: AzureConnection, *, observer: Observer | None = None, transport: Transport | None = None
     ) -> None:
         self.connection = connection
-        self._transport = transport or Transport(observer)
-        self._transport.observe(connection.urls)
+        self.transport = transport or Transport(observer)
+        self.transport.observe(connection.urls)
         self._token: AsyncTokenCredential | None = None
+        self._signers: dict[Service, Signer] = {}
 
     def table(self, name: str) -> TableClient:
         return TableClient(
             self.connection.url("table"),
             name,
             credential=self._table_credential(),
-            transport=self._transport,
+            transport=self.transport,
             **_RETRIES,
             retry_backoff_factor=_FIRST_PAUSE_SECONDS,
             retry_backoff_max=_LONGEST_PAUSE_SECONDS,
@@ -57,8 +61,8 @@ class Account:
             name,
             credential=self._storage_credential(),
             api_version=_API_VERSION,
-            transport=self._transport,
-            retry_policy=_Retry(self._transport),
+            transport=self.transport,
+            retry_policy=_Retry(self.transport),
             max_single_put_size=16 * _MIB,
             max_block_size=8 * _MIB,
             # in one request, whatever its size
@@ -71,16 +75,33 @@ class Account:
             name,
             credential=self._storage_credential(),
             api_version=_API_VERSION,
-            transport=self._transport,
-            retry_policy=_Retry(self._transport),
+            transport=self.transport,
+            retry_policy=_Retry(self.transport),
         )
+
+    def signer(self, service: Service) -> Signer:
+        """Return what signs our own requests to the table or the queue service."""
+        signer = self._signers.get(service)
+        if signer is None:
+            signer = self._signers[service] = self._new_signer(service)
+        return signer
+
+    def _new_signer(self, service: Service) -> Signer:
+        credential = self.connection.credential
+        if isinstance(credential, AccountKey):
+            if service == "table":
+                return KeySigner(self.connection.account, credential, table_text, "SharedKeyLite")
+            return KeySigner(self.connection.account, credential, queue_text, "SharedKey")
+        if isinstance(credential, SharedAccessSignature):
+            return SasSigner(credential)
+        return TokenSigner(self._identity(credential))
 
     def host(self, service: Service) -> str:
         """Return where a service is, for people."""
         return self.connection.urls.get(service, "unknown").partition("://")[2]
 
     async def close(self) -> None:
-        await self._transport.close()
+        await self.transport.close()
         if self._token is not None:
             await self._token.close()
 
@@ -101,8 +122,11 @@ class Account:
     ) -> AzureSasCredential | AsyncTokenCredential:
         if isinstance(credential, SharedAccessSignature):
             return AzureSasCredential(credential.signature)
+        return self._identity(credential)
+
+    def _identity(self, identity: Identity) -> AsyncTokenCredential:
         if self._token is None:
-            self._token = _token_credential(credential)
+            self._token = _token_credential(identity)
         return self._token
 
 
@@ -120,14 +144,22 @@ class _Retry(ExponentialRetry):
         await self._transport.sleep(self.get_backoff_time(settings))
 
     def increment(self, settings: dict[str, Any], request: Any, response: Any = None, error: Any = None) -> bool:
-        asked = "" if response is None else response.headers.get("Retry-After", "")
-        settings["pause"] = float(asked) if asked.isdigit() else None
+        settings["pause"] = None if response is None else response.headers.get("Retry-After")
         return bool(super().increment(settings, request, response, error))
 
     def get_backoff_time(self, settings: dict[str, Any]) -> float:
-        asked: float | None = settings["pause"]
-        pause = _FIRST_PAUSE_SECONDS * 2 ** settings["count"] if asked is None else asked
-        return min(pause * random.uniform(1, 1.25), _LONGEST_PAUSE_SECONDS)  # noqa: S311 - no secret
+        return pause_before_try(settings["count"], settings["pause"])
+
+
+def pause_before_try(tries: int, asked: str | None) -> float:
+    """Return the seconds until the next try: what the service asks for, else little, and more each time.
+
+    Args:
+        tries: how many there have been besides the first.
+        asked: the answer's `Retry-After`, None if it has none.
+    """
+    pause = float(asked) if asked is not None and asked.isdigit() else _FIRST_PAUSE_SECONDS * 2**tries
+    return min(pause * random.uniform(1, 1.25), _LONGEST_PAUSE_SECONDS)  # noqa: S311 - no secret
 
 
 def _token_credential(identity: Identity) -> AsyncTokenCredential:

@@ -5,12 +5,14 @@ A merge can't remove a property from an entity, so an empty binary stands for No
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from azure.data.tables import EdmType, TableEntity
+from azure.core.exceptions import DecodeError
 from msgspec import UNSET
 
 from perdure.storage.azure.keys import from_key, to_key
@@ -45,8 +47,43 @@ _CHANGEABLE = tuple(name for name in _COLUMNS if name in RowUpdate.__struct_fiel
 # a text property takes 32 Ki UTF-16 units
 _SEGMENTS_CHARS = 30 * 1024
 
+_TYPE = "@odata.type"
+_TIMES = ("created_at", "updated_at", "completed_at", "start_at")
+
 SELECT = ["PartitionKey", *_COLUMNS.values()]
 """The properties that `to_instance` needs."""
+
+
+def encode(entity: Entity) -> bytes:
+    """Write an entity as the service reads it: JSON, with the types that JSON does not have beside the values."""
+    properties: Entity = {}
+    for name, value in entity.items():
+        if isinstance(value, bytes):
+            properties[name] = base64.b64encode(value).decode()
+            properties[name + _TYPE] = "Edm.Binary"
+        elif isinstance(value, datetime):
+            properties[name] = time_to_text(value)
+            properties[name + _TYPE] = "Edm.DateTime"
+        else:
+            properties[name] = value
+    return msgspec.json.encode(properties)
+
+
+def decode(text: bytes) -> Entity:
+    """Read an entity as the service writes it. Times stay the texts that they are.
+
+    Raises:
+        DecodeError: it is none.
+    """
+    try:
+        properties = msgspec.json.decode(text, type=dict[str, Any])
+        for name in [name for name in properties if name.endswith(_TYPE)]:
+            if properties.pop(name) == "Edm.Binary":
+                value = name.removesuffix(_TYPE)
+                properties[value] = base64.b64decode(properties[value], validate=True)
+    except (msgspec.MsgspecError, binascii.Error, KeyError, TypeError, ValueError) as error:
+        raise DecodeError(f"its entity can't be read: {error}") from error
+    return properties
 
 
 def from_row(row: Row) -> Entity:
@@ -78,7 +115,7 @@ def from_update(instance_id: str, update: RowUpdate) -> Entity:
     return entity
 
 
-def to_row(entity: TableEntity) -> Row:
+def to_row(entity: Entity, etag: str) -> Row:
     parts = sorted((int(name[8:]), text) for name, text in entity.items() if name.startswith("Segments"))
     names = "".join(text for _, text in parts)
     turns = sorted(name for name in entity if name[0] == "T" and name[1:].isdigit())
@@ -87,7 +124,7 @@ def to_row(entity: TableEntity) -> Row:
         head=entity.get("Head", b""),
         segments=names.split(" ") if names else [],
         tail=[entity[name] for name in turns],
-        etag=str(entity.metadata["etag"]),
+        etag=etag,
     )
 
 
@@ -105,18 +142,11 @@ def to_instance(entity: Mapping[str, Any]) -> Instance:
     return instance_of(instance_id, read)
 
 
-def time_property(time: datetime) -> tuple[str, EdmType]:
-    """Return `time` as a property: as text, since the SDK itself writes and reads times in several ways."""
-    return time_to_text(time), EdmType.DATETIME
-
-
 def _turn_property(place: int) -> str:
     return f"T{place:04}"
 
 
 def _to_property(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return time_property(value)
     if isinstance(value, dict):
         return msgspec.json.encode(value).decode()
     return value
@@ -126,6 +156,8 @@ def _from_property(name: str, value: Any) -> Any:
     if isinstance(value, datetime):
         # the SDK's own datetime, which keeps the text it was read from
         return time_from_text(value.tables_service_value)  # type: ignore[attr-defined]
+    if name in _TIMES:
+        return time_from_text(value)
     if name == "tags":
         return msgspec.json.decode(value, type=dict[str, str])
     return value

@@ -6,13 +6,18 @@ import base64
 import binascii
 import math
 from typing import Literal
+from urllib.parse import quote
+from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
 
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import DecodeError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue.aio import QueueClient
 
 from perdure.storage.azure.account import Account
 from perdure.storage.azure.errors import error_code, translated
+from perdure.storage.azure.signing import Request
 from perdure.storage.azure.transport import Observer, Transport
+from perdure.storage.azure.wire import Refusal, Wire
 from perdure.storage.connection import AzureConnection
 from perdure.storage.limits import check_body, check_delay, check_queue, check_receive
 from perdure.storage.protocol import QueueMissing
@@ -23,6 +28,9 @@ MessageEncoding = Literal["base64", "none"]
 
 _MAX_STORED_BYTES = 64 * 1024
 _NEVER_EXPIRES = -1
+_NOT_FOUND = 404
+_HEADERS = {"Accept": "application/xml", "x-ms-version": "2021-02-12"}
+_SENDING = {**_HEADERS, "Content-Type": "application/xml"}
 _STALE = ("MessageNotFound", "PopReceiptMismatch", "QueueNotFound", "QueueBeingDeleted")
 
 
@@ -43,7 +51,8 @@ class AccountQueues:
         # base64 makes four bytes of three
         self.max_message_bytes = _MAX_STORED_BYTES * 3 // 4 if self._encoded else _MAX_STORED_BYTES
         self._clients: dict[str, QueueClient] = {}
-        self._wakeups = _wakeups_of(account.connection.url("queue"))
+        self._wire = Wire(account, "queue")
+        self._wakeups = _wakeups_of(self._wire.url)
         self._waiters: dict[str, Waiter] = {}
 
     async def create_queue(self, queue: str) -> None:
@@ -65,17 +74,13 @@ class AccountQueues:
     async def send(self, queue: str, body: str, *, delay: float = 0) -> SentMessage:
         check_body(body, self.max_message_bytes)
         check_delay(delay)
-        text = base64.b64encode(body.encode()).decode() if self._encoded else body
-        with translated(self._account, "queue"):
-            try:
-                sent = await self._client(queue).send_message(
-                    text, visibility_timeout=math.ceil(delay), time_to_live=_NEVER_EXPIRES
-                )
-            except ResourceNotFoundError as error:
-                raise QueueMissing(queue) from error
+        text = base64.b64encode(body.encode()).decode() if self._encoded else escape(body)
+        content = f"<QueueMessage><MessageText>{text}</MessageText></QueueMessage>"
+        query = {"messagettl": str(_NEVER_EXPIRES), "visibilitytimeout": str(math.ceil(delay))}
+        sent = (await self._messages("POST", queue, query, content.encode()))[0]
         if delay == 0:
             self._wakeups.signal(queue)
-        return SentMessage(message_id=sent.id, receipt=sent.pop_receipt or "")
+        return SentMessage(message_id=_part(sent, "MessageId"), receipt=_part(sent, "PopReceipt"))
 
     async def wait_for_send(self, queue: str, timeout: float) -> None:  # noqa: ASYNC109 - waiting is its purpose
         waiter = self._waiters.get(queue)
@@ -91,26 +96,16 @@ class AccountQueues:
 
     async def receive(self, queue: str, *, count: int, invisibility: float) -> list[QueueMessage]:
         check_receive(count, invisibility)
-        pages = (
-            self._client(queue)
-            .receive_messages(messages_per_page=count, visibility_timeout=max(1, math.ceil(invisibility)))
-            .by_page()
-        )
-        with translated(self._account, "queue"):
-            try:
-                async for page in pages:
-                    return [
-                        QueueMessage(
-                            message_id=message.id,
-                            receipt=message.pop_receipt or "",
-                            body=self._decoded(message.content or ""),
-                            dequeue_count=message.dequeue_count or 1,
-                        )
-                        async for message in page
-                    ]
-            except ResourceNotFoundError as error:
-                raise QueueMissing(queue) from error
-        return []
+        query = {"numofmessages": str(count), "visibilitytimeout": str(max(1, math.ceil(invisibility)))}
+        return [
+            QueueMessage(
+                message_id=_part(message, "MessageId"),
+                receipt=_part(message, "PopReceipt"),
+                body=self._decoded(_part(message, "MessageText")),
+                dequeue_count=int(_part(message, "DequeueCount") or 1),
+            )
+            for message in await self._messages("GET", queue, query)
+        ]
 
     async def extend(self, queue: str, message_id: str, receipt: str, *, invisibility: float) -> str | None:
         check_delay(invisibility)
@@ -126,11 +121,12 @@ class AccountQueues:
         return extended.pop_receipt
 
     async def delete_message(self, queue: str, message_id: str, receipt: str) -> bool:
+        url = f"{self._wire.url}/{queue}/messages/{quote(message_id, safe='')}"
         with translated(self._account, "queue"):
             try:
-                await self._client(queue).delete_message(message_id, receipt)
-            except HttpResponseError as error:
-                if error_code(error) in _STALE:
+                await self._wire.ask(Request("DELETE", url, {"popreceipt": receipt}, _HEADERS))
+            except Refusal as refusal:
+                if refusal.error_code in _STALE:
                     return False
                 raise
         return True
@@ -160,6 +156,27 @@ class AccountQueues:
                 raise QueueMissing(queue) from error
         return properties.approximate_message_count or 0
 
+    async def _messages(
+        self, method: str, queue: str, query: dict[str, str], content: bytes | None = None
+    ) -> list[ET.Element]:
+        """Put or get messages, and return what the service tells of them."""
+        headers = _HEADERS if content is None else _SENDING
+        with translated(self._account, "queue"):
+            try:
+                answer = await self._wire.ask(
+                    Request(method, f"{self._wire.url}/{queue}/messages", query, headers, content)
+                )
+                messages = list(ET.fromstring(answer.body))  # noqa: S314 - our own storage account's answer
+            except ET.ParseError as error:
+                raise DecodeError(f"its messages can't be read: {error}") from error
+            except Refusal as refusal:
+                if refusal.status_code == _NOT_FOUND:
+                    raise QueueMissing(queue) from refusal
+                raise
+            if content is not None and not messages:
+                raise DecodeError("it tells of no message")
+            return messages
+
     def _client(self, queue: str) -> QueueClient:
         client = self._clients.get(queue)
         if client is None:
@@ -188,3 +205,7 @@ class AzureQueues(AccountQueues):
         transport: Transport | None = None,
     ) -> None:
         super().__init__(Account(connection, observer=observer, transport=transport), message_encoding)
+
+
+def _part(message: ET.Element, name: str) -> str:
+    return message.findtext(name) or ""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
-from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
-from azure.data.tables import UpdateMode
+from azure.core.exceptions import DecodeError
 
 from perdure.storage.azure.account import RETRY_ANY_METHOD, Account
-from perdure.storage.azure.entities import SELECT, Entity, from_row, from_update, to_instance, to_row
-from perdure.storage.azure.errors import error_code, translated
+from perdure.storage.azure.entities import SELECT, Entity, decode, encode, from_row, from_update, to_instance, to_row
+from perdure.storage.azure.errors import translated
 from perdure.storage.azure.keys import key_range, to_key
+from perdure.storage.azure.signing import Request
+from perdure.storage.azure.transport import Answer
+from perdure.storage.azure.wire import Refusal, Wire
 from perdure.storage.continuation import read_continuation, write_continuation
 from perdure.storage.limits import MIN_YEAR, check_query, check_row, check_update
 from perdure.storage.protocol import Conflict
@@ -22,6 +24,15 @@ from perdure.storage.timestamps import time_to_text
 _MOST_STATUSES = 7
 """Azure takes 15 comparisons in a filter, of which a query needs up to 8 besides the statuses."""
 _COLUMNS = {"created_at": "CreatedAt", "updated_at": "UpdatedAt"}
+_NOT_FOUND, _CHANGED = 404, 412
+_ONLY_COLUMNS = {"$select": ",".join(SELECT)}
+_READING = {
+    "Accept": "application/json;odata=minimalmetadata",
+    "DataServiceVersion": "3.0",
+    "x-ms-version": "2019-02-02",
+}
+_WRITING = {**_READING, "Content-Type": "application/json"}
+_INSERTING = {**_WRITING, "Prefer": "return-no-content"}
 
 
 class AzureRows:
@@ -31,48 +42,54 @@ class AzureRows:
         self._account = account
         self._origin = f"azure:{account.connection.account}:{hub.lower()}"
         self._table = account.table(f"{hub}Instances")
+        self._tables = Wire(account, "table")
+        self._table_url = f"{self._tables.url}/{hub}Instances"
 
     async def insert(self, row: Row) -> str:
         check_row(row)
         with translated(self._account, "table"):
             try:
-                answer = await self._table.create_entity(
-                    from_row(row), response_preference="return-no-content", **RETRY_ANY_METHOD
-                )
-            except ResourceExistsError as error:
-                if error_code(error) != "EntityAlreadyExists":
+                answer = await self._tables.ask(Request("POST", self._table_url, {}, _INSERTING, encode(from_row(row))))
+            except Refusal as refusal:
+                if refusal.error_code != "EntityAlreadyExists":
                     raise
-                raise Conflict(f"The instance {row.instance.instance_id!r} exists already.") from error
-        return str(answer["etag"])
+                raise Conflict(f"The instance {row.instance.instance_id!r} exists already.") from refusal
+            return _etag(answer)
 
     async def read(self, instance_id: str) -> Row | None:
-        entity = await self._get(instance_id)
-        return None if entity is None else to_row(entity)
+        answer = await self._get(instance_id, {})
+        if answer is None:
+            return None
+        with translated(self._account, "table"):
+            entity, etag = decode(answer.body), _etag(answer)
+        return to_row(entity, etag)
 
     async def read_instance(self, instance_id: str) -> Instance | None:
-        entity = await self._get(instance_id, select=SELECT)
-        return None if entity is None else to_instance(entity)
+        answer = await self._get(instance_id, _ONLY_COLUMNS)
+        if answer is None:
+            return None
+        with translated(self._account, "table"):
+            entity = decode(answer.body)
+        return to_instance(entity)
 
     async def merge(self, instance_id: str, etag: str, update: RowUpdate) -> str:
         check_update(instance_id, update)
-        return await self._write(instance_id, etag, from_update(instance_id, update), UpdateMode.MERGE)
+        return await self._write("PATCH", instance_id, etag, from_update(instance_id, update))
 
     async def replace(self, row: Row) -> str:
         check_row(row)
-        return await self._write(row.instance.instance_id, row.etag, from_row(row), UpdateMode.REPLACE)
+        return await self._write("PUT", row.instance.instance_id, row.etag, from_row(row))
 
     async def delete(self, instance_id: str, etag: str) -> None:
         with translated(self._account, "table"):
             try:
-                await self._table.delete_entity(
-                    to_key(instance_id),
-                    "",
-                    etag=etag,
-                    match_condition=MatchConditions.IfNotModified,
-                    **RETRY_ANY_METHOD,
-                )
-            except ResourceModifiedError as error:
-                raise _changed(instance_id) from error
+                await self._tables.ask(Request("DELETE", self._url(instance_id), {}, {**_READING, "If-Match": etag}))
+            except Refusal as refusal:
+                if refusal.status_code == _NOT_FOUND:
+                    return
+                if refusal.status_code != _CHANGED:
+                    raise
+                raise _changed(instance_id) from refusal
 
     async def query(self, query: InstanceQuery, *, top: int = 100, continuation: str | None = None) -> Page:
         check_query(query, top)
@@ -92,39 +109,42 @@ class AzureRows:
         # the filter's bounds may let through more than the query asks for
         return Page(instances=[instance for instance in found if query.matches(instance)], continuation=token)
 
-    async def _get(self, instance_id: str, select: list[str] | None = None) -> Any:
+    async def _get(self, instance_id: str, query: Mapping[str, str]) -> Answer | None:
         with translated(self._account, "table"):
             try:
-                return await self._table.get_entity(to_key(instance_id), "", select=select, **RETRY_ANY_METHOD)
-            except ResourceNotFoundError as error:
-                if error_code(error) == "TableNotFound":
+                return await self._tables.ask(Request("GET", self._url(instance_id), query, _READING))
+            except Refusal as refusal:
+                if refusal.status_code != _NOT_FOUND or refusal.error_code == "TableNotFound":
                     raise
                 return None
 
-    async def _write(self, instance_id: str, etag: str, entity: Entity, mode: UpdateMode) -> str:
+    async def _write(self, method: str, instance_id: str, etag: str, entity: Entity) -> str:
+        request = Request(method, self._url(instance_id), {}, {**_WRITING, "If-Match": etag}, encode(entity))
         with translated(self._account, "table"):
             try:
-                answer = await self._table.update_entity(
-                    entity,
-                    mode,
-                    etag=etag,
-                    match_condition=MatchConditions.IfNotModified,
-                    **RETRY_ANY_METHOD,
-                )
-            except HttpResponseError as error:
-                if isinstance(error, ResourceModifiedError) or error_code(error) in (
-                    "ResourceNotFound",
-                    "EntityNotFound",
-                ):
-                    raise _changed(instance_id) from error
+                answer = await self._tables.ask(request)
+            except Refusal as refusal:
+                if refusal.status_code == _CHANGED or refusal.error_code in ("ResourceNotFound", "EntityNotFound"):
+                    raise _changed(instance_id) from refusal
                 raise
-        return str(answer["etag"])
+            return _etag(answer)
+
+    def _url(self, instance_id: str) -> str:
+        key = quote(to_key(instance_id), safe="")  # a key has no quotation mark
+        return f"{self._table_url}(PartitionKey='{key}',RowKey='')"
 
 
 async def _first(pages: AsyncIterator[Any]) -> AsyncIterator[Any]:
     async for page in pages:
         yield page
         return
+
+
+def _etag(answer: Answer) -> str:
+    try:
+        return answer.headers["ETag"]
+    except KeyError:
+        raise DecodeError("it names no ETag") from None
 
 
 def _changed(instance_id: str) -> Conflict:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import urllib.request
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
+from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import AioHttpTransport
+from yarl import URL
 
 from perdure.storage.connection import Service
 
@@ -20,6 +22,17 @@ _CONNECT_SECONDS = 10
 _READ_SECONDS = 30
 _CONNECTIONS = 100
 _STREAMED_BYTES = 512 * 1024
+_TIMEOUT = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=_READ_SECONDS)
+_NOT_SENT_UNASKED = ("Accept", "Accept-Encoding", "Content-Type")
+
+
+class Answer(NamedTuple):
+    """What a service has answered, whatever it says."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Their names in any case."""
+    body: bytes
 
 
 class Transport(AioHttpTransport):  # type: ignore[misc] # the SDK loads it lazily, untyped
@@ -47,16 +60,50 @@ class Transport(AioHttpTransport):  # type: ignore[misc] # the SDK loads it lazi
         await super().open()
 
     async def send(self, request: Any, **options: Any) -> Any:
-        if self._observer is not None:
-            self._observer(request_kind(self._urls, request.method, request.url))
+        self.note(request.method, request.url)
         return await super().send(request, **options)
+
+    def note(self, method: str, url: str) -> None:
+        """Tell the observer of a request."""
+        if self._observer is not None:
+            self._observer(request_kind(self._urls, method, url))
+
+    async def exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        """Send a request as it stands, once, and return the answer. The URL is encoded already.
+
+        Raises:
+            ServiceRequestError: the service can't be reached, or has hung up.
+            ServiceResponseError: its answer did not come in time, or makes no sense.
+        """
+        self.note(method, url)
+        await self.open()
+        assert self.session is not None  # noqa: S101 - it has just been opened
+        try:
+            async with self.session.request(
+                method,
+                URL(url, encoded=True),
+                headers=headers,
+                data=_streamed(body),
+                timeout=_TIMEOUT,
+                allow_redirects=False,
+                skip_auto_headers=_NOT_SENT_UNASKED,
+            ) as response:
+                return Answer(response.status, response.headers, await response.read())
+        except aiohttp.ClientResponseError as error:
+            raise ServiceResponseError(str(error), error=error) from error
+        except TimeoutError as error:
+            raise ServiceResponseError(str(error) or f"no answer in {_READ_SECONDS} s", error=error) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ServiceRequestError(str(error), error=error) from error
 
     def _get_request_data(self, request: Any) -> Any:
         data = super()._get_request_data(request)
-        if not isinstance(data, (bytes, str)) or len(data) <= _STREAMED_BYTES:
-            return data
-        # aiohttp sends a stream piece by piece, but bytes in one go, which holds up the event loop
-        return io.BytesIO(data.encode() if isinstance(data, str) else data)
+        return _streamed(data.encode() if isinstance(data, str) else data)
+
+
+def _streamed(data: Any) -> Any:
+    # aiohttp sends a stream piece by piece, but bytes in one go, which holds up the event loop
+    return io.BytesIO(data) if isinstance(data, bytes) and len(data) > _STREAMED_BYTES else data
 
 
 def request_kind(urls: Mapping[Service, str], method: str, url: str) -> str:
