@@ -83,6 +83,14 @@ def test_importing_stays_light(package):
     assert shown.stdout.strip() == "[]"
 
 
+def test_an_app_that_is_only_looked_at_does_not_import_what_runs_it():
+    """The Functions host indexes an app at every cold start, before anything is to be run."""
+    code = "import sys, perdure_functions; print([name for name in sys.modules if name.startswith('perdure.engine')])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "perdure.engine.worker" not in shown.stdout
+    assert "perdure.engine.session" not in shown.stdout
+
+
 def test_every_package_is_distributed():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     roots = [ROOT / "host", ROOT / "bindings"]

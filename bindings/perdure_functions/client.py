@@ -6,7 +6,7 @@ import json
 from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import azure.functions as func
 
@@ -16,11 +16,13 @@ from perdure.core.aliases import also_named
 from perdure.core.entity_id import EntityId
 from perdure.core.status import OrchestrationRuntimeStatus
 from perdure.engine.clock import Clock, NewId, new_id
-from perdure.engine.worker import Worker
 from perdure.errors import InstanceEndedError
 from perdure.storage.protocol import Storage
 from perdure_functions.links import ManagementLinks
 from perdure_functions.stream_answers import DEFAULT_WAIT, answer_stream
+
+if TYPE_CHECKING:
+    from perdure.engine.worker import Worker
 
 _RETRY_AFTER = "10"
 """Seconds after which a caller is told to ask for the status."""

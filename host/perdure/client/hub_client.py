@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from perdure.client.reading import StatusReader
 from perdure.client.reuse import ReuseId
@@ -22,12 +22,14 @@ from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import Registry
 from perdure.engine.settings import EngineSettings
 from perdure.engine.starting import Starting
-from perdure.engine.worker import Worker
 from perdure.errors import InstanceEndedError, InstanceNotFoundError
 from perdure.storage.connection import resolve_connection
 from perdure.storage.opening import open_storage
 from perdure.storage.protocol import Storage
 from perdure.storage.rows import Instance
+
+if TYPE_CHECKING:  # most of the engine, which an app that is only looked at does not need
+    from perdure.engine.worker import Worker
 
 
 class HubClient:
