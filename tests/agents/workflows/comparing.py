@@ -66,6 +66,8 @@ async def in_process(example: Example) -> Told:
             if result.get_final_state() is not WorkflowRunState.IDLE_WITH_PENDING_REQUESTS:
                 return Told(outputs, intermediates)
             assert example.answers is not None
+            if not asked:  # what is asked again under the same id is no event in process, but it is open
+                asked = dict(await workflow._runner.context.get_pending_request_info_events())
             open_requests = [(each, plain(definition.codec.encode(event.data))) for each, event in asked.items()]
             answers = dict(example.answers(open_requests))
             for request_id in answers:

@@ -14,7 +14,7 @@ async def answer_until_ended(
     client: Client, instance_id: str, example: Example, *, pause: float = 0.02, dice: random.Random | None = None
 ) -> DurableOrchestrationStatus:
     """Answer what an instance asks, until it has ended."""
-    sent: set[str] = set()
+    sent: set[str] = set()  # what is asked again under the same id is another question
     while True:
         status = await client.get_status(instance_id, show_history=True, show_history_output=True)
         if status.runtime_status is not None and status.runtime_status.name in ("Completed", "Failed", "Terminated"):
@@ -22,9 +22,9 @@ async def answer_until_ended(
         shown = status.custom_status or {}
         pending = shown.get("pendingHumanInputRequests", [])
         still_open = [(each["requestId"], each["requestData"]) for each in pending]
-        if shown.get("state") == "IDLE_WITH_PENDING_REQUESTS" and not sent & {each for each, _ in still_open}:
+        if shown.get("state") == "IDLE_WITH_PENDING_REQUESTS" and not sent & {str(each) for each in still_open}:
             assert example.answers is not None
             for request_id, answer in example.answers(still_open):
-                sent.add(request_id)
+                sent.update(str(each) for each in still_open if each[0] == request_id)
                 await client.raise_event(instance_id, request_id, example.as_json(answer))
         await asyncio.sleep(pause if dice is None else dice.uniform(0, pause))
