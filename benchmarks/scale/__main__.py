@@ -89,7 +89,7 @@ class Report:
             ]
 
     def _saturation(self) -> Iterator[list[str]]:
-        for queues, rate in ((1, 400), (1, 600), (1, 800), (2, 800), (2, 1_200), (4, 1_200), (4, 2_000)):
+        for queues, rate in ((1, 400), (1, 800), (1, 1_000), (2, 1_000), (2, 1_600), (4, 1_600), (4, 2_000)):
             options = self._fleet(100, control_queues=queues)
             found = run_virtual(arrivals(options, self._scaled(rate), _SECONDS))
             yield [

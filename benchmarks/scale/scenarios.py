@@ -13,7 +13,7 @@ from perdure.core.entity_id import EntityId
 STEPS = 3
 """Activities of each chain."""
 _SETTLED = 5.0
-"""Seconds after which idle workers poll as rarely as they ever do, if that is once a second."""
+"""Seconds after which idle workers poll once a second."""
 _A_MINUTE = 60.0
 _HOT = "hot"
 
@@ -63,10 +63,7 @@ async def backlog(options: FleetOptions, orchestrations: int) -> Outcome:
 async def arrivals(options: FleetOptions, a_second: float, seconds: float) -> Outcome:
     """Chains that clients elsewhere start at random moments."""
     async with Fleet(options) as fleet:
-        fleet.start_polling()
-        await asyncio.sleep(max(_SETTLED, 4 * options.longest_poll))
-        fleet.account.forget_counts()
-        began = fleet.now
+        began = await _at_work(fleet)
         started = await _started(fleet, a_second, began + seconds)
         await fleet.until_ended(len(started))
         latencies = [ended - started[instance_id] for instance_id, ended in fleet.ended.items()]
@@ -91,9 +88,8 @@ async def _start(client: Client, instance_id: str) -> None:
 async def fan_out(options: FleetOptions, activities: int) -> Outcome:
     """One orchestration that schedules many activities at once, and waits for all."""
     async with Fleet(options) as fleet:
+        began = await _at_work(fleet)
         await fleet.client(at_once=True).start_new("fan", _HOT, activities)
-        began = fleet.now
-        fleet.start_polling()
         await fleet.until_ended(1)
         return _outcome(fleet, began, [fleet.now - began], fleet.share(fleet.activities))
 
@@ -101,11 +97,10 @@ async def fan_out(options: FleetOptions, activities: int) -> Outcome:
 async def signals(options: FleetOptions, count: int) -> Outcome:
     """One entity to which many signals have been sent."""
     async with Fleet(options) as fleet:
+        began = await _at_work(fleet)
         client = fleet.client(at_once=True)
         for _ in range(count):
             await client.signal_entity(EntityId("counter", _HOT), "add")
-        began = fleet.now
-        fleet.start_polling()
         await fleet.until_deleted(count)
         return _outcome(fleet, began, [fleet.now - began])
 
@@ -113,10 +108,7 @@ async def signals(options: FleetOptions, count: int) -> Outcome:
 async def idle(options: FleetOptions) -> Outcome:
     """Nothing to do: a minute of it, once polling has slowed down."""
     async with Fleet(options) as fleet:
-        fleet.start_polling()
-        await asyncio.sleep(max(_SETTLED, 4 * options.longest_poll))
-        fleet.account.forget_counts()
-        began = fleet.now
+        began = await _at_work(fleet)
         await asyncio.sleep(_A_MINUTE)
         return _outcome(fleet, began)
 
@@ -124,14 +116,19 @@ async def idle(options: FleetOptions) -> Outcome:
 async def alone(options: FleetOptions, orchestrator: str, size: int) -> Outcome:
     """One orchestration, started by a client in the process of a worker, to its last acknowledgement."""
     async with Fleet(options) as fleet:
-        fleet.start_polling()
-        await asyncio.sleep(_SETTLED)
-        fleet.account.forget_counts()
-        began = fleet.now
+        began = await _at_work(fleet)
         await fleet.client_beside_a_worker().start_new(orchestrator, _HOT, size)
         await fleet.until_ended(1)
         await fleet.until_quiet()
         return _outcome(fleet, began)
+
+
+async def _at_work(fleet: Fleet) -> float:
+    """Begin to poll, wait until idle workers poll as rarely as they ever do, and count from then on: return when."""
+    fleet.start_polling()
+    await asyncio.sleep(max(_SETTLED, 4 * fleet.options.longest_poll))
+    fleet.account.forget_counts()
+    return fleet.now
 
 
 def _outcome(fleet: Fleet, began: float, latencies: Sequence[float] = (), share: Sequence[int] = ()) -> Outcome:
