@@ -280,9 +280,9 @@ class Dispatch:
 
     async def _report(self, sender: Sender, turn: Turn, report: Report) -> None:
         parent, completion = report.to, report.completion
-        result = await self._payloads.hand_over(
-            sender.instance_id, completion.result, parent.instance_id, f"{sender.execution_id}-{turn.generation}-output"
-        )
+        # under another number it is another payload: what is told under an old one is dropped, and its payload with it
+        payload_id = f"{sender.execution_id}-{turn.generation}-output-{completion.no}"
+        result = await self._payloads.hand_over(sender.instance_id, completion.result, parent.instance_id, payload_id)
         await self._tell(parent, Completion(completion.no, result, completion.failure))
 
     async def _tell(self, parent: Parent, completion: Completion) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 from msgspec import UNSET
 
@@ -22,14 +24,24 @@ class Garbage(msgspec.Struct, frozen=True):
     """Whether it is time to look for more."""
 
     @classmethod
-    def of_message(cls, message: ControlMessage) -> Garbage:
-        """Return the payloads of a message that is dropped unread."""
-        data: list[str | None] = []
-        if isinstance(message, RaiseEvent):
-            data = [message.data]
-        elif isinstance(message, Completions):
-            data = [item.result for item in message.items]
-        return cls(payloads=_payloads(data))
+    def of_message(cls, message: ControlMessage, journal: Journal, consumed: Iterable[ControlMessage] = ()) -> Garbage:
+        """Return the payloads of a message that is dropped unread, but for those that another one has brought, too:
+        outcomes that are told again may share messages with others than the first time.
+
+        Args:
+            message: is dropped.
+            journal: its instance.
+            consumed: messages that came with it and were taken in, or put back.
+        """
+        payloads = _payloads(_data_of(message))
+        if payloads and journal.row is not None:
+            turns = (*journal.state.carried, *journal.state.turns)
+            needed = [datum_of(event) for turn in turns for event in turn.events]
+            needed += [datum_of(event) for event in journal.state.waiting_events]
+            needed += [datum for each in consumed for datum in _data_of(each)]
+            kept = set(_payloads(needed))
+            payloads = [each for each in payloads if each not in kept]
+        return cls(payloads=payloads)
 
 
 def garbage_of(journal: Journal, change: Change) -> Garbage:
@@ -52,6 +64,16 @@ def garbage_of(journal: Journal, change: Change) -> Garbage:
     kept = set(_payloads([generation.input, *(event.data for event in generation.waiting_events)]))
     looks = is_another_week(journal.instance.updated_at, generation.ending.at)
     return Garbage([each for each in _payloads(data) if each not in kept], journal.segments, looks)
+
+
+def _data_of(message: ControlMessage) -> list[str | None]:
+    match message:
+        case RaiseEvent():
+            return [message.data]
+        case Completions():
+            return [item.result for item in message.items]
+        case _:
+            return []
 
 
 def _payloads(data: list[str | None]) -> list[str]:

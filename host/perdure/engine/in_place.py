@@ -47,11 +47,16 @@ class InPlace:
         """Whether there are outcomes to take: while other activities run, those of a moment are gathered."""
         return self._error is not None or (bool(self._outcomes) and self._gathering is None)
 
+    def has(self, execution: str, no: int) -> bool:
+        """Whether an action runs, or has an outcome that nobody has taken."""
+        key = (execution, no)
+        return key in self._running or any(key == (where, done.no) for where, done in self._outcomes)
+
     def start(self, execution: str, action: TaskScheduled | TimerCreated) -> None:
         """Run an action, unless it runs already or its outcome waits to be taken."""
-        key = (execution, action.no)
-        if key in self._running or any(key == (where, done.no) for where, done in self._outcomes):
+        if self.has(execution, action.no):
             return
+        key = (execution, action.no)
         self._running[key] = asyncio.create_task(self._run(key, action))
         if isinstance(action, TaskScheduled):
             self._activities.add(key)

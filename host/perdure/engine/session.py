@@ -179,7 +179,7 @@ class Session(SessionLoop):
                 made = await self._maker.make(self._journal, self._execution, events, making)
         except (NonDeterminismError, UnknownFunctionError, VersionMismatchError) as error:
             self._execution = None
-            stuck = news or self._in_hand.held
+            stuck = news or (self._in_hand.held if self._must_begin else [])
             refusal = Refusal(error, [inbound.message for inbound in stuck])
             if not self._blocking.is_final(refusal):
                 return await self._block(refusal, stuck, outcomes)
@@ -254,7 +254,11 @@ class Session(SessionLoop):
             await self._services.dispatch.outcome(self.instance_id, execution, completion)
 
     async def _block(self, refusal: Refusal, stuck: Sequence[Inbound], outcomes: Outcomes) -> bool:
-        """The orchestrator can't go on: say so in the row, and come back to it later."""
+        """The orchestrator can't go on: say so in the row, and come back to it later.
+
+        Messages that it has not taken in are put back, and so are outcomes of what ran in place: it does not run again
+        for that, so its anchor is not put back.
+        """
         reason = beside_parked(refusal.reason, self._journal.instance.reason)
         if self._journal.instance.reason != reason:
             _log.warning("instance '%s' waits: %s", self.instance_id, refusal.reason)
@@ -288,13 +292,15 @@ class Session(SessionLoop):
             await self._run_or_fail_in_place(poisoned=any(inbound.poisoned for inbound in known))
 
     async def _run_or_fail_in_place(self, *, poisoned: bool) -> None:
-        """Run what the session before us left in place. An activity may be why its process has ended: of several each
-        gets a work item of its own, so that the others do not share its fate; a lone one is run here, but if the anchor
-        has used up its deliveries rule 6 makes it fail. One that only other workers have, in the middle of a
-        deployment, goes to them through the queue, too.
+        """Run what the session before us left in place; if that was this one, it runs already. An activity may be why
+        its process has ended: of several each gets a work item of its own, so that the others do not share its fate; a
+        lone one is run here, but if the anchor has used up its deliveries rule 6 makes it fail. One that only other
+        workers have, in the middle of a deployment, goes to them through the queue, too.
         """
         journal, services = self._journal, self._services
-        left = journal.state.open_in_place()
+        left = [
+            action for action in journal.state.open_in_place() if not self._in_place.has(journal.execution, action.no)
+        ]
         lone = sum(isinstance(action, TaskScheduled) for action in left) == 1
         queued: list[WorkItem] = []
         for action in left:

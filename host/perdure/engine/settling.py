@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from perdure.core.intake import Intake, Verdict
-from perdure.core.messages import Rewind, Sweep, Terminate
+from perdure.core.messages import ControlMessage, Rewind, Sweep, Terminate
 from perdure.engine.delivery import Inbound
 from perdure.engine.garbage import Garbage
 from perdure.engine.journal import Change, Columns, Journal
@@ -45,6 +45,7 @@ class Settling:
         been committed (the instance is blocked), so nothing proves that the state was current.
         """
         unproven: list[Inbound] = []
+        consumed = [inbound.message for inbound, verdict in judged if verdict is Verdict.CONSUME]
         for inbound, verdict in judged:
             match verdict:
                 case Verdict.EARLY:
@@ -53,7 +54,7 @@ class Settling:
                 case Verdict.REPEAT:
                     inbound.delivery.acknowledge()
                 case Verdict.IRRELEVANT if inbound.arrived < self._journal.fresh_at:
-                    await self._drop(inbound)
+                    await self._drop(inbound, consumed)
                 case Verdict.IRRELEVANT:
                     unproven.append(inbound)
                 case Verdict.ADOPT:
@@ -68,7 +69,7 @@ class Settling:
     async def settle_without_row(self, inbound: Inbound) -> None:
         """Deal with a message for an instance that does not exist."""
         if not await self._later(inbound):
-            await self._drop(inbound)
+            await self._drop(inbound, [])
 
     async def clean(self, garbage: Garbage) -> None:
         """Delete what nothing will read again."""
@@ -122,8 +123,8 @@ class Settling:
         inbound.delivery.acknowledge()
         return True
 
-    async def _drop(self, inbound: Inbound) -> None:
-        await self.clean(Garbage.of_message(inbound.message))
+    async def _drop(self, inbound: Inbound, consumed: Sequence[ControlMessage]) -> None:
+        await self.clean(Garbage.of_message(inbound.message, self._journal, consumed))
         if isinstance(inbound.message, Rewind):
             await self._services.dispatch.lost_child(inbound.message)
         elif isinstance(inbound.message, Sweep):
