@@ -48,6 +48,11 @@ class Record(msgspec.Struct, kw_only=True):
     """Load average of the system when the measurement began."""
 
 
+def median_of(records: list[Record], figure: str) -> Record:
+    """Return the record in the middle, by one of their figures; of an even number the upper one."""
+    return sorted(records, key=lambda record: record.figures[figure])[len(records) // 2]
+
+
 class Run(msgspec.Struct, kw_only=True):
     """A run of the benchmark."""
 

@@ -31,6 +31,8 @@ class Workload:
     floor: InBench | None = None
     hosted: Callable[..., dict[str, Any]] | None = None
     hosted_floor: Callable[..., dict[str, Any]] | None = None
+    pairs: int = 1
+    """How often it is measured, in turn with its floor; the middle ones of both are told."""
 
 
 WORKLOADS = {
@@ -41,6 +43,7 @@ WORKLOADS = {
         "steps_per_s",
         steps.chain,
         floors.chain,
+        pairs=3,
     ),
     "concurrent": Workload(
         "orchestrations of five steps each, all started at once",
@@ -49,6 +52,7 @@ WORKLOADS = {
         "workflows_per_s",
         steps.concurrent,
         floors.concurrent,
+        pairs=3,
     ),
     "fan": Workload(
         "one orchestration, no-op activities at once, joined",
@@ -57,6 +61,7 @@ WORKLOADS = {
         "seconds",
         steps.fan,
         floors.fan,
+        pairs=3,
     ),
     "signal": Workload(
         "waiting orchestrations, each sent an event: from sending it to seeing the result",
@@ -65,6 +70,7 @@ WORKLOADS = {
         "p50_ms",
         waiting.signal,
         floors.signal,
+        pairs=3,
     ),
     "entity": Workload(
         "signals to entities, from the first one sent to the last one performed",
@@ -89,6 +95,7 @@ WORKLOADS = {
         "p50_ms",
         hosted=hosted.start,
         hosted_floor=hosted.start_floor,
+        pairs=3,
     ),
     "scaleout": Workload(
         "CPU-bound activities at once, on one worker process and on two",

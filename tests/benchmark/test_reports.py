@@ -10,7 +10,7 @@ import pytest
 from benchmarks import report
 from benchmarks.goals import verdicts
 from benchmarks.peers import Peer, running
-from benchmarks.records import Machine, Record, Run, differences, read_run, this_machine, write_run
+from benchmarks.records import Machine, Record, Run, differences, median_of, read_run, this_machine, write_run
 from benchmarks.workloads import WORKLOADS
 
 MACHINE = Machine(cores=2, cpu="Some CPU", system="Linux", python="3.13.0")
@@ -50,6 +50,11 @@ def test_a_goal_may_be_a_part_of_the_floor(floor, holds):
     (verdict,) = verdicts(run)
     assert verdict.bound == pytest.approx(0.75 * floor)
     assert verdict.holds is holds
+
+
+def test_of_several_runs_the_middle_one_is_told():
+    runs = [record(figures={"steps_per_s": speed}) for speed in (900.0, 100.0, 500.0)]
+    assert median_of(runs, "steps_per_s").figures == {"steps_per_s": 500.0}
 
 
 def test_a_goal_of_the_floor_says_nothing_without_one():
