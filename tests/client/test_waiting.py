@@ -170,6 +170,22 @@ def test_however_many_wait_they_look_seldom():
     assert in_virtual_time(scenario) <= 1_000 * 5 * 1.25
 
 
+def test_what_was_started_here_and_waits_for_its_turn_is_not_looked_for_at_once():
+    async def scenario(process):
+        process.worker.drain()  # so the queue has it, and another worker may be the faster one
+        await process.stranger.start_new("listen", "one")
+        await process.client.start_new("listen", "two")
+        before = process.looks()
+        with pytest.raises(TimeoutError):
+            await process.client.wait_for_completion("two", 0.019)
+        after = process.looks()
+        with pytest.raises(TimeoutError):
+            await process.client.wait_for_completion("two", 0.019)
+        return after - before, process.looks() - after
+
+    assert in_virtual_time(scenario) == (1, 2), "the last look is never spared, the first one once"
+
+
 @pytest.mark.parametrize("timeout", [0, 0.3])
 def test_the_time_out_is_kept(timeout):
     async def scenario(process):

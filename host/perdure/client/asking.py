@@ -170,11 +170,12 @@ class Asks(HubClient):
         seconds = seconds_of(timeout)
         deadline = None if seconds is None else self._clock.now() + timedelta(seconds=seconds)
         pause = _FIRST_LOOK
+        tells = isinstance(self._storage, NotifiesOfChanges)
         told: Instance | None = None
         with self._notices.watch(instance_id, there) as watcher:
             while True:
                 left = None if deadline is None else (deadline - self._clock.now()).total_seconds()
-                spare = pause < _LONGEST_PAUSE and (left is None or left > 0)
+                spare = not tells and pause < _LONGEST_PAUSE and (left is None or left > 0)
                 instance = told or await self._look(instance_id, there, spare=spare)
                 if there(instance):
                     status = await self._reader.status(instance, show_input=show_input, complete=True)
@@ -194,13 +195,14 @@ class Asks(HubClient):
                 pause = min(pause * _GROWTH, _LONGEST_PAUSE)
 
     async def _look(self, instance_id: str, there: Callable[[Instance], bool], *, spare: bool) -> Instance:
-        """Return the instance's columns. What this process's worker has in hand needn't be read, for a while, to know
-        that it is not there yet. Raises InstanceNotFoundError.
+        """Return the instance's columns. What this process has just started, and for a while what its worker has in
+        hand, needn't be read to know that it is not there yet. Raises InstanceNotFoundError.
         """
-        if spare and self._worker is not None:
-            in_hand = self._worker.in_hand(instance_id)
-            if in_hand is not None and not in_hand.deleting and not there(in_hand):
-                return in_hand
+        if spare:
+            known = None if self._worker is None else self._worker.in_hand(instance_id)
+            known = known or self._notices.just_started(instance_id)
+            if known is not None and not known.deleting and not there(known):
+                return known
         return await self._existing(instance_id)
 
     def _spread(self, pause: float) -> float:

@@ -101,6 +101,7 @@ class Starts(HubClient):
         except TimeoutError:
             await self._payloads.discard(instance_id, [row.instance.input])
             raise
+        self._notices.note_start(row.instance)
         if self._worker is not None:
             await self._worker.start(row)
         else:

@@ -80,11 +80,11 @@ def _is_shallow(brackets: bytes) -> bool:
 
 def _dumped(value: Any) -> str:
     try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"), default=_rich)
+        return _encoder.encode(value)
     except TypeError as error:
         if not str(error).startswith("keys must be"):
             raise
-        return json.dumps(_with_written_keys(value), allow_nan=False, separators=(",", ":"), default=_rich)
+        return _encoder.encode(_with_written_keys(value))
 
 
 def _with_written_keys(value: Any) -> Any:
@@ -140,3 +140,6 @@ def _unknown(value: Any) -> Any:
     if is_self_describing(type(value)):
         return described(value)
     raise TypeError(f"{type(value).__qualname__} has no JSON form")
+
+
+_encoder = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_rich)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
@@ -36,5 +36,5 @@ NewId = Callable[[], str]
 
 
 def new_id() -> str:
-    """Return a random UUID in hexadecimal."""
-    return uuid.uuid4().hex
+    """Return 32 random hexadecimal digits, which nobody guesses."""
+    return os.urandom(16).hex()

@@ -6,11 +6,15 @@ Other processes may move the instance as well: whoever waits looks at the row, t
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from perdure.storage.rows import Instance
+
+_MOST_STARTS = 1_000
+"""Starts that are remembered."""
 
 
 class Notices:
@@ -18,13 +22,27 @@ class Notices:
 
     def __init__(self) -> None:
         self._watchers: dict[str, set[Watcher]] = {}
+        self._started: OrderedDict[str, Instance] = OrderedDict()
         self.watching = 0
         """How many wait."""
 
     def post(self, instance: Instance) -> None:
         """Tell the columns of an instance as a commit has just written them."""
+        self._started.pop(instance.instance_id, None)
         for watcher in self._watchers.get(instance.instance_id, ()):
             watcher.tell(instance)
+
+    def note_start(self, instance: Instance) -> None:
+        """Remember an instance that this process has just started: whoever waits for it need not look whether it is
+        there.
+        """
+        self._started[instance.instance_id] = instance
+        if len(self._started) > _MOST_STARTS:
+            self._started.popitem(last=False)
+
+    def just_started(self, instance_id: str) -> Instance | None:
+        """Return the columns of an instance that was started here, once, unless a commit has been told of since."""
+        return self._started.pop(instance_id, None)
 
     @contextmanager
     def watch(self, instance_id: str, wanted: Callable[[Instance], bool]) -> Iterator[Watcher]:

@@ -51,6 +51,8 @@ class PayloadDesk:
     async def fetch(self, owner: str, data: Iterable[str | None]) -> dict[str, str]:
         """Return the texts of the payloads that `data` refer to, by payload id. Raises PayloadMissing."""
         ids = list(dict.fromkeys(payload_id for datum in data if (payload_id := payload_of(datum)) is not None))
+        if not ids:
+            return {}
         found = await asyncio.gather(*(payload_text(self._storage, owner, payload_id) for payload_id in ids))
         return dict(zip(ids, found, strict=True))
 

@@ -176,8 +176,11 @@ class Database:
             return
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for job in jobs:
-                _run_in_savepoint(connection, job)
+            if len(jobs) == 1:
+                jobs[0].result = jobs[0].work(connection)
+            else:
+                for job in jobs:
+                    _run_in_savepoint(connection, job)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if connection.in_transaction:
@@ -189,6 +192,9 @@ class Database:
             for job in jobs:
                 job.error = None
                 self._write_together(connection, [job])
+        except Exception as error:  # noqa: BLE001 - of the only job: handed on to the one who waits
+            connection.execute("ROLLBACK")
+            jobs[0].error = error
 
     def _unavailable(self, error: sqlite3.Error) -> StorageUnavailable:
         return StorageUnavailable(f"The database {self._name} failed: {error}")
