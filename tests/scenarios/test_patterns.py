@@ -278,13 +278,15 @@ async def test_a_turn_larger_than_a_row_and_a_history_longer_than_one(hub):
     async def big(context):
         noise = [f"{context.random().getrandbits(8_000):x}" for _ in range(600)]
         lengths = await context.task_all([context.call_activity("measure", each) for each in noise])
+        for _ in range(8):
+            await context.call_activity("measure", "")
         return [len(lengths), sum(lengths) == sum(map(len, noise))]
 
     @hub.activity
     async def measure(text):
         return len(text)
 
-    await hub.add_worker(tail_turns=2)
+    await hub.add_worker(tail_turns=3)
     instance_id = await hub.start("big")
     assert await hub.output(instance_id, 60) == [600, True]
     row = await hub.storage.read(instance_id)

@@ -13,8 +13,6 @@ from perdure.core.context import OrchestrationContext
 from perdure.core.data import payload_of
 from perdure.core.entities.performing import EntityDefinition
 from perdure.core.entity_id import EntityId, is_entity_id
-from perdure.core.messages import Start
-from perdure.core.outbox import start_message_id
 from perdure.core.status import ENDED
 from perdure.engine.registry import Registry
 from perdure.engine.worker import Worker
@@ -25,6 +23,7 @@ from tests.simulation import corpus
 from tests.simulation.corpus import Ledger, Orchestrator, registry_of
 from tests.simulation.observer import Observer
 from tests.simulation.playing import SETTINGS
+from tests.simulation.starting import start
 
 TILL, SAFE = EntityId("till", "a"), EntityId("till", "b")
 
@@ -144,10 +143,7 @@ class Point:
             row = worker.starting.row(
                 "one", self._orchestrator.__name__, execution_id="e", input_=json.dumps(self._input)
             )
-            if await worker.starting.insert(row):
-                await worker.start(row)
-            else:
-                await worker.mail.send(Start(to="one", id=start_message_id("e"), execution_id="e"))
+            await start(worker, row)
 
         await self.simulation.request(serve)
         while self.simulation.loop.time() < 1_000 and not await self._quiet():

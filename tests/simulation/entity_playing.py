@@ -12,8 +12,7 @@ from perdure.core.codec import decode_message, decode_record, segment_of_head
 from perdure.core.data import payload_of
 from perdure.core.entities.record import Record
 from perdure.core.entity_id import EntityId, is_entity_id
-from perdure.core.messages import ControlMessage, Operate, Resume, Rewind, Start, Suspend, Sweep, Terminate, Wake
-from perdure.core.outbox import start_message_id
+from perdure.core.messages import ControlMessage, Operate, Resume, Rewind, Suspend, Sweep, Terminate, Wake
 from perdure.core.rewinding import is_inside_section
 from perdure.core.status import ENDED
 from perdure.core.streams import Place
@@ -42,6 +41,7 @@ from tests.simulation.entity_corpus import (
 )
 from tests.simulation.observer import Observer
 from tests.simulation.playing import faults_of
+from tests.simulation.starting import start
 
 SETTINGS = EngineSettings(
     tail_turns=4, cached_sessions=6, anchor_budget=20, safety_net_delay=15, entity_batch=3, turn_bytes=2_000
@@ -135,11 +135,7 @@ class EntityPlay:
             if instance_id in self.purged:
                 return
             row = worker.starting.row(instance_id, name, execution_id=execution_id, input_=json.dumps(value))
-            if await worker.starting.insert(row):
-                await worker.start(row)
-            else:
-                start_id = start_message_id(execution_id)
-                await worker.mail.send(Start(to=instance_id, id=start_id, execution_id=execution_id))
+            await start(worker, row)
 
         await simulation.request(serve)
 

@@ -38,7 +38,7 @@ class Observer:
         self._ended: set[str] = set()
 
     def __call__(self, method: str) -> None:
-        if method not in ("merge", "replace"):
+        if method not in ("insert", "merge", "replace"):
             return
         for hub in self._store.hubs.values():
             for instance_id, row in hub.rows.items():

@@ -18,6 +18,7 @@ from perdure.storage.rows import InstanceQuery
 from perdure.testing import Faults, Simulation
 from tests.simulation.corpus import STARTS, Ledger, registry_of
 from tests.simulation.observer import Observer
+from tests.simulation.starting import start
 
 
 def faults_of(seed: int) -> Faults:
@@ -112,10 +113,7 @@ class Play:
             row = worker.starting.row(
                 instance_id, name, execution_id=execution_id, input_=json.dumps(value), start_at=begins
             )
-            if await worker.starting.insert(row) is None:
-                await worker.start(row)
-            else:
-                await worker.dispatch.start(row)
+            await start(worker, row)
 
         await simulation.request(serve)
 

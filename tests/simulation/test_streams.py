@@ -17,6 +17,7 @@ from perdure.engine.registry import Registry, activity_context
 from perdure.engine.settings import EngineSettings
 from perdure.streaming import StreamReader
 from perdure.testing import Faults, Simulation
+from tests.simulation.starting import start
 
 SEEDS = 60
 ITEMS = 12
@@ -77,10 +78,7 @@ class Talk:
 
         async def serve(worker):
             row = worker.starting.row(INSTANCE, "talk", execution_id=execution_id, input_="null")
-            if await worker.starting.insert(row) is None:
-                await worker.start(row)
-            else:
-                await worker.dispatch.start(row)
+            await start(worker, row)
 
         await simulation.request(serve)
         readings += await asyncio.gather(*(self._read() for _ in range(3)))

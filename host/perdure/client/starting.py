@@ -89,6 +89,8 @@ class Starts(HubClient):
                 hint = orchestrators.hints(start.name).input
                 read_as(start.text, hint, f"the input of orchestration '{start.name}'")
         row = await self._row(instance_id, start)
+        if self._worker is not None and await self._worker.begin(row):
+            return instance_id
         try:
             await self._insert(row, start.reuse)
         except InstanceIdTaken as taken:

@@ -17,6 +17,7 @@ from perdure.core.typed import read_as
 from perdure.engine.delivery import WorkerStopped
 from perdure.engine.durations import Durations
 from perdure.engine.payloads import PayloadDesk
+from perdure.engine.placement import ENOUGH
 from perdure.engine.registry import ActivityContext, Registry, current_activity
 from perdure.engine.watch import Watch
 from perdure.storage.protocol import PayloadMissing
@@ -55,14 +56,18 @@ class ActivityRunner:
         self._watch = watch
         self._keeps = f": it keeps one of {limit} places"
         self._slots = asyncio.Semaphore(limit)
+        self._limit = limit
+        self._in_hand: dict[object, float] = {}
+        """How many seconds what runs, or waits for a place, is expected to take."""
         self.draining = False
         self._closed = False
         self._threads = ThreadPoolExecutor(limit, thread_name_prefix="perdure-activity")
 
     @property
     def has_room(self) -> bool:
-        """Whether an activity could begin at once."""
-        return not (self.draining or self._slots.locked())
+        """Whether an activity could begin soon: at once, or after others that are short."""
+        soon = not self._slots.locked() or sum(self._in_hand.values()) < ENOUGH * self._limit
+        return soon and not self.draining
 
     def knows(self, name: str) -> bool:
         """Whether the app has an activity of this name."""
@@ -81,6 +86,15 @@ class ActivityRunner:
         if self._desk is None and self._make_desk is not None:
             self._desk = self._make_desk()
         context = ActivityContext(instance_id, execution, call.no, call.name, call.tags, call.first, self._desk)
+        turn = object()
+        self._in_hand[turn] = ENOUGH if (seconds := self.durations.of(call.name)) is None else seconds
+        try:
+            return await self._run(context, call)
+        finally:
+            del self._in_hand[turn]
+
+    async def _run(self, context: ActivityContext, call: ActivityCall) -> Completion:
+        instance_id = context.instance_id
         async with self._slots:
             try:
                 text = await self._payloads.text(instance_id, call.input)

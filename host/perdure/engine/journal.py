@@ -124,12 +124,15 @@ class Journal:
                 raise StoredDataError(f"instance '{self.instance_id}': {error}") from error
             else:
                 self.fresh_at = drawn
+                self._post()
                 return
         self.row = None
         self.fresh_at = drawn
 
     def adopt_new(self, row: Row, fresh_at: int) -> None:
-        """Begin with a row that has just been inserted by this process, without reading it back."""
+        """Begin with a row that has just been inserted by this process, without reading it back; or, if it has no etag,
+        with one that the first commit inserts.
+        """
         self.row = row
         self.state = State()
         self.sender = _sender(row, decode_head(row.head))
@@ -196,6 +199,8 @@ class Journal:
             await self._rewrite(row, change, entry)
         elif entry is not None and self._must_seal(row, entry):
             await self._seal(row, change, entry)
+        elif not row.etag:
+            await self._put(Row(instance=_changed(row.instance, change), head=row.head, tail=[entry] if entry else []))
         else:
             row.etag = await self._storage.merge(self.instance_id, row.etag, _update(row, change, entry))
             row.instance = _changed(row.instance, change)
@@ -206,6 +211,9 @@ class Journal:
         if change.parent is not None:
             self.sender = msgspec.structs.replace(self.sender, parent=change.parent)
         self.fresh_at = drawn
+        self._post()
+
+    def _post(self) -> None:
         if self._notices is not None:
             self._notices.post(self.instance)
 
@@ -235,7 +243,7 @@ class Journal:
         turns = [*self.state.turns[sealed:], *([change.turn] if large else [])]
         name = f"{self.state.generation:08d}-{len(row.segments):06d}-{change.commit}"
         await self._storage.put_segment(self.instance_id, name, encode_turns(turns))
-        await self._replace(
+        await self._put(
             Row(
                 instance=_changed(row.instance, change),
                 head=row.head,
@@ -263,7 +271,7 @@ class Journal:
         parent = self.sender.parent if change.parent is None else change.parent
         head = Head(parent, state.carried, state.waiting_events, state.began_suspended, state.began_with)
         written = await self._written_head(head, instance.generation, change.commit)
-        await self._replace(Row(instance=instance, head=written, segments=list(segments), tail=tail, etag=row.etag))
+        await self._put(Row(instance=instance, head=written, segments=list(segments), tail=tail, etag=row.etag))
         self._segments = segments
         self.state = State(
             generation=state.generation,
@@ -315,7 +323,7 @@ class Journal:
             new.segments = [name]
         elif entry is not None:
             new.tail = [entry]
-        await self._replace(new)
+        await self._put(new)
         self._segments = segments
         self.state = State(
             generation=instance.generation,
@@ -325,8 +333,9 @@ class Journal:
             flows=generation.flows,
         )
 
-    async def _replace(self, row: Row) -> None:
-        row.etag = await self._storage.replace(row)
+    async def _put(self, row: Row) -> None:
+        """Write a whole row: one without an etag is new."""
+        row.etag = await (self._storage.replace(row) if row.etag else self._storage.insert(row))
         self.row = row
 
 

@@ -75,7 +75,7 @@ class Watcher:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
-    async def next(self, sleeping: Coroutine[Any, Any, None]) -> Instance | None:
+    async def next(self, sleeping: Coroutine[Any, Any, Any]) -> Instance | None:
         """Return the next notice, or None if `sleeping` ends before there is one."""
         sleeper = asyncio.ensure_future(sleeping)
         self._waiting = asyncio.get_running_loop().create_future()

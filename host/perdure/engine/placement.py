@@ -53,7 +53,7 @@ class Situation(msgspec.Struct, frozen=True):
     """Seconds since the message that would be the anchor came."""
     anchor_budget: float
     activities_free: bool
-    """Whether this worker could begin an activity at once."""
+    """Whether this worker could begin an activity soon."""
     short_timer: float
     knows: Callable[[str], bool]
     """Whether this worker has an activity of this name."""

@@ -67,10 +67,19 @@ class Session(SessionLoop):
             self._journal.adopt_new(row, fresh_at)
             self._loaded = True
 
+    def adopt_unborn(self, row: Row) -> bool:
+        """Have the first commit insert the row. False if the session has begun to work on what may be there already."""
+        if self._loaded or not self.idle:
+            return False
+        self._journal.adopt_new(Row(instance=row.instance, head=row.head), 0)
+        self._loaded = True
+        return True
+
     @property
     def instance(self) -> Instance | None:
         """The columns as this session knows them; None before it has read them, and if there is no such instance."""
-        return None if self._journal.row is None else self._journal.instance
+        row = self._journal.row
+        return row.instance if row is not None and row.etag else None
 
     # ---- the loop --------------------------------------------------------------------------------------------------
 

@@ -7,14 +7,14 @@ import logging
 from collections.abc import Awaitable
 
 from perdure.core.entity_id import is_entity_id
-from perdure.core.messages import ControlMessage, Overflow, Start, Terminate, WorkItem
-from perdure.core.outbox import start_message_id
+from perdure.core.messages import ControlMessage, Overflow, Terminate, WorkItem
 from perdure.engine.activities import ActivityRunner
 from perdure.engine.clock import Clock, NewId, SystemClock, new_id
 from perdure.engine.damage import terminate_unread
-from perdure.engine.delivery import Delivery, Inbound, WorkerStopped, ticket
+from perdure.engine.delivery import Delivery, Inbound, WorkerStopped
 from perdure.engine.dispatch import Dispatch
 from perdure.engine.durations import Durations
+from perdure.engine.eager import EagerStarts
 from perdure.engine.entities.journal import EntityJournal
 from perdure.engine.entities.performer import EntityPerformer
 from perdure.engine.executor import InProcessExecutor
@@ -27,13 +27,11 @@ from perdure.engine.payloads import PayloadDesk
 from perdure.engine.registry import Registry
 from perdure.engine.safety_net import SafetyNets
 from perdure.engine.services import Services
-from perdure.engine.session import Session
 from perdure.engine.sessions import Sessions
 from perdure.engine.settings import EngineSettings
 from perdure.engine.starting import Starting
 from perdure.engine.suspects import Suspects
 from perdure.engine.sweeping import Sweeping, Sweeps
-from perdure.engine.tending import Hold, tend
 from perdure.engine.watch import Watch
 from perdure.engine.work import WorkDesk
 from perdure.errors import DataError
@@ -99,30 +97,29 @@ class Worker:
         )
         self._runner = runner
         self._performer = EntityPerformer(self.settings.max_concurrent_entities, new_id, self.watch)
-        self._sessions = Sessions(
-            Services(
-                storage=storage,
-                settings=self.settings,
-                clock=self.clock,
-                new_id=new_id,
-                mail=self.mail,
-                payloads=self.payloads,
-                starting=self.starting,
-                dispatch=dispatch,
-                executor=InProcessExecutor(registry, self.payloads, self.watch),
-                runner=runner,
-                turn_slots=asyncio.Semaphore(self.settings.max_concurrent_orchestrators),
-                registry=registry,
-                performer=self._performer,
-                sweeping=sweeping,
-                entity_slots=asyncio.Semaphore(self.settings.max_concurrent_entities),
-                notices=self.notices,
-            )
+        services = Services(
+            storage=storage,
+            settings=self.settings,
+            clock=self.clock,
+            new_id=new_id,
+            mail=self.mail,
+            payloads=self.payloads,
+            starting=self.starting,
+            dispatch=dispatch,
+            executor=InProcessExecutor(registry, self.payloads, self.watch),
+            runner=runner,
+            turn_slots=asyncio.Semaphore(self.settings.max_concurrent_orchestrators),
+            registry=registry,
+            performer=self._performer,
+            sweeping=sweeping,
+            entity_slots=asyncio.Semaphore(self.settings.max_concurrent_entities),
+            notices=self.notices,
         )
+        self._sessions = Sessions(services)
         self._suspects = Suspects(storage, self.settings)
         self._work = WorkDesk(storage, self.settings, runner, dispatch)
         self._nets = SafetyNets(storage, self.mail, self.settings)
-        self._eager: set[asyncio.Task[None]] = set()
+        self._eager = EagerStarts(services, self._sessions)
         self._stopped = False
 
     # ---- what deliverers call ------------------------------------------------------------------------------
@@ -248,46 +245,13 @@ class Worker:
 
     # ---- starting in this process --------------------------------------------------------------------------
 
-    @property
-    def has_room(self) -> bool:
-        """Whether a new instance would be run here at once."""
-        return (
-            not self._stopped
-            and not self._runner.draining
-            and self._sessions.active < self.settings.max_concurrent_orchestrators
-        )
+    async def begin(self, row: Row) -> bool:
+        """Begin an instance here whose row has not been inserted yet; see `EagerStarts.begin`."""
+        return await self._eager.begin(row)
 
     async def start(self, row: Row) -> None:
-        """Queue the start message of an instance whose row has been inserted; begin it here at once if there is room.
-
-        The message of an instance begun here stays invisible as a safety net: if this process dies, it shows up.
-        """
-        instance = row.instance
-        eager = instance.start_at is None and self.has_room
-        message = Start(
-            to=instance.instance_id,
-            id=start_message_id(instance.execution_id),
-            execution_id=instance.execution_id,
-            safety_net=eager,
-        )
-        session = self._sessions.of(instance.instance_id) if instance.start_at is None else None
-        if row.etag and isinstance(session, Session):
-            session.adopt_new(row, ticket())  # whoever receives the message, it may well be this worker
-        if not eager:
-            await self.mail.send(message, due=instance.start_at)
-            return
-        delay = self.settings.safety_net_delay
-        sent = await self.mail.send(message, delay=delay)
-        delivery = Delivery(sent.message_id)
-        if self._stopped:
-            delivery.give_back(self._shutting_down)
-        else:
-            self._sessions.of(instance.instance_id).offer(Inbound(message, delivery, self.clock.now()))
-        queue = self.mail.queue_of(message)
-        hold = Hold(self.storage, queue, sent.message_id, sent.receipt, invisibility=delay)
-        task = asyncio.create_task(tend(hold, delivery.settled))
-        self._eager.add(task)
-        task.add_done_callback(self._eager_ended)
+        """Begin an instance here whose row has been inserted, or queue its start message; see `EagerStarts.start`."""
+        await self._eager.start(row)
 
     # ---- life ----------------------------------------------------------------------------------------------
 
@@ -302,9 +266,7 @@ class Worker:
     async def stop(self) -> None:
         """Give everything back and stop; nothing is acknowledged that is not done."""
         self._stopped = True
-        self._sessions.abandon_all(self._shutting_down)
-        if self._eager:
-            await asyncio.wait(self._eager)
+        await self._eager.stop(lambda: self._sessions.abandon_all(self._shutting_down))
         self._runner.close()
         self._performer.close()
         self.watch.close()
@@ -354,8 +316,3 @@ class Worker:
         await journal.load()
         state = journal.state
         return journal.row is not None and state.knows(message.id) and (state.ended or state.started)
-
-    def _eager_ended(self, task: asyncio.Task[None]) -> None:
-        self._eager.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.warning("a start will be taken up by its safety net: %s", error)
