@@ -177,10 +177,10 @@ def test_what_was_started_here_and_waits_for_its_turn_is_not_looked_for_at_once(
         await process.client.start_new("listen", "two")
         before = process.looks()
         with pytest.raises(TimeoutError):
-            await process.client.wait_for_completion("two", 0.019)
+            await process.client.wait_for_completion("two", 0.015)
         after = process.looks()
         with pytest.raises(TimeoutError):
-            await process.client.wait_for_completion("two", 0.019)
+            await process.client.wait_for_completion("two", 0.015)
         return after - before, process.looks() - after
 
     assert in_virtual_time(scenario) == (1, 2), "the last look is never spared, the first one once"
