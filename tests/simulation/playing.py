@@ -35,6 +35,7 @@ class Play:
 
     limit = 6_000.0
     """Seconds after which it has failed, if it has not come to its end."""
+    starts = STARTS
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class Play:
         simulation = self.simulation
         # an event for an instance that nobody has started is rightly dropped
         await asyncio.gather(*(self._start(instance_id) for instance_id in RECEIVERS))
-        await asyncio.gather(*(self._start(instance_id) for instance_id in STARTS if instance_id not in RECEIVERS))
+        await asyncio.gather(*(self._start(instance_id) for instance_id in self.starts if instance_id not in RECEIVERS))
         await self._raise("racing", "go", "v", "e0")
         await asyncio.gather(*(self._raise("buffered", "n", number, f"n{number}") for number in range(4)))
         await asyncio.gather(*(self._raise("collecting", "item", number, f"i{number}") for number in range(6)))
@@ -104,7 +105,7 @@ class Play:
 
     async def _start(self, instance_id: str) -> None:
         simulation = self.simulation
-        name, value, _ = STARTS.get(instance_id, (instance_id, None, None))
+        name, value, _ = self.starts.get(instance_id, (instance_id, None, None))
         execution_id = f"{simulation.random.getrandbits(128):032x}"
         await asyncio.sleep(simulation.random.uniform(0, 30))
         begins = simulation.clock.now() + timedelta(seconds=100) if instance_id == "later" else None
@@ -163,14 +164,14 @@ class Play:
 
     async def _quiet(self) -> bool:
         rows = self.simulation.store.hubs["simulated"].rows
-        ended = all(rows[instance_id].instance.status in ENDED for instance_id in STARTS)
+        ended = all(rows[instance_id].instance.status in ENDED for instance_id in self.starts)
         ended = ended and "doomed" in rows and rows["doomed"].instance.status in ENDED
         ended = ended and rows["mending"].instance.status != "Failed"
         return ended and not any(self.simulation.store.queues.values())
 
     async def _check(self) -> None:
         storage = self.simulation.storage
-        for instance_id, (_, _, expected) in STARTS.items():
+        for instance_id, (_, _, expected) in self.starts.items():
             row = await storage.read(instance_id)
             assert row is not None
             output = row.instance.output
