@@ -205,3 +205,22 @@ def test_a_batch_that_nobody_could_finish_fails():
         assert there.begun == []
 
     desk(scenario)
+
+
+def test_a_batch_that_can_not_be_put_back_comes_again():
+    async def activity(number):
+        await asyncio.sleep(30 if number == 1 else 0)
+
+    async def scenario(there):
+        async def away(*_args, **_options):
+            raise StorageUnavailable("the store is away")
+
+        send, body = there.storage.send, await there.take()
+        there.storage.send = away
+        with pytest.raises(StorageUnavailable):
+            await there.worker.handle_work(body)
+        there.storage.send = send
+        await there.worker.handle_work(body, dequeue_count=2)
+        assert there.items[-3:] == [([0], True), ([1], True), ([2], True)], "no outcome was told"
+
+    desk(scenario, activity)
