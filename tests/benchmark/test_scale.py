@@ -91,7 +91,7 @@ def test_a_seed_has_the_same_figures_each_time():
 def test_an_orchestration_that_nobody_else_disturbs_costs_what_the_page_says():
     found = run_virtual(alone(FleetOptions(workers=1), "chain", 3))
 
-    assert (found.table_requests, found.queue_requests) == (5, 2)
+    assert (found.table_requests, found.queue_requests) == (4, 2)
 
 
 def test_a_cost_is_requests_times_prices():

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from perdure.core.intake import Intake, Verdict
-from perdure.core.messages import ControlMessage, Rewind, Sweep, Terminate
+from perdure.core.messages import ControlMessage, Rewind, Start, Sweep, Terminate
 from perdure.engine.delivery import Inbound
 from perdure.engine.garbage import Garbage
 from perdure.engine.journal import Change, Columns, Journal
@@ -93,15 +93,19 @@ class Settling:
         await self._services.sweeping.look(journal.instance_id)
 
     async def _later(self, inbound: Inbound) -> bool:
-        """Put a message back that is for an execution whose row may be about to be inserted: a parent that is
-        terminated while it starts a child. False if it is not one, or has waited long enough.
+        """Put a message back that is for an execution whose row may be about to be inserted: by a worker that begins it
+        together with its first turn, or by a parent that is terminated while it starts a child. False if it is not one,
+        or has waited long enough.
         """
         message = inbound.message
-        if not isinstance(message, Terminate) or message.execution_id is None or message.tries >= _TRIES_WITHOUT_ROW:
-            return False
-        await self._services.mail.send(
-            msgspec.structs.replace(message, tries=message.tries + 1), delay=_DELAY_WITHOUT_ROW
-        )
+        match message:
+            case Start(safety_net=True, tries=tries) | Terminate(execution_id=str(), tries=tries):
+                if tries >= _TRIES_WITHOUT_ROW:
+                    return False
+            case _:
+                return False
+        later = msgspec.structs.replace(message, tries=message.tries + 1)
+        await self._services.mail.send(later, delay=_DELAY_WITHOUT_ROW)
         inbound.delivery.acknowledge()
         return True
 
