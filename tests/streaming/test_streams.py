@@ -221,6 +221,16 @@ async def test_nothing_is_written_after_the_end_and_the_end_is_written_once(stre
     assert await streams.read() == ["end: failed ValueError: no model"]
 
 
+async def test_a_step_that_begins_after_the_end_is_told_so(streams):
+    async with streams.write(step="a") as stream:
+        await stream.write("x")
+        await stream.finish()
+    async with streams.write(step="b") as late:
+        assert not late.is_open
+        assert await late.finish("other") is False
+    assert await streams.read() == ["x", "end: completed None"]
+
+
 async def test_a_step_that_finished_without_ending_the_stream_can_end_it_when_it_is_repeated(streams):
     async with streams.write(step="a") as stream:
         await stream.write("x")

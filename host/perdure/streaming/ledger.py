@@ -44,8 +44,8 @@ class Ledger:
         return not (self.finished or self._shut_out or self._ended)
 
     async def open(self) -> None:
-        """Find the stream's end, take the number of an attempt, and learn what became of the attempts before it. May be
-        repeated when it has raised.
+        """Find the stream's end, take the number of an attempt, and learn what became of the attempts before it, and
+        whether the stream has ended. May be repeated when it has raised.
         """
         end, attempts = await self.log.survey(self.step)
         attempt = attempts[-1] + 1 if attempts else 1
@@ -56,8 +56,9 @@ class Ledger:
         first = await self.log.mark(self.step, attempts[0]) if attempts else mark
         self._added.append(self.log.names.mark(self.step, attempt))
         self.attempt = attempt
-        self._next, self._void = (0 if first is None else first.at), 0
-        if attempts:
+        begins = 0 if first is None else first.at
+        self._next, self._void = min(begins, max(end - 1, 0)), 0
+        if attempts or end:
             await self._catch_up()
         self._next = max(self._next, end)
 
