@@ -323,6 +323,14 @@ def test_termination_ends_the_instance_and_its_open_children():
     assert termination(state, [done(2)]) is None
 
 
+def test_a_child_that_was_terminated_with_its_parent_is_not_started_any_more_but_another_one_is():
+    children = [SubOrchestrationScheduled(no, "c", f"child{no}", f"e{no}", None) for no in range(2)]
+    state = State(turns=[started(*children)])
+    end = OrchestrationCompleted(Status.Terminated, '"stop"')
+    state.apply(turn(ExecutionTerminated("stop"), ChildTerminated("child1", "e1", "stop"), end))
+    assert [send.action for send in outgoing(state.turns[0], state, SENDER)] == [children[0]]
+
+
 def test_replay_takes_a_termination_for_the_end():
     run = Driver(lambda context: context.call_activity("a"))
     assert run.turn(ExecutionTerminated("stop")) == []

@@ -88,3 +88,43 @@ async def test_what_was_sent_long_ago_is_not_sent_again_before_a_purge(bench):
     bench.taken()
     await purged(bench, bench.worker())
     assert [type(each) for each in bench.taken()] == [ReleaseLock]
+
+
+class Barren:
+    """A storage that takes no new rows."""
+
+    def __init__(self, inner):
+        self._inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    async def insert(self, row):
+        raise StorageUnavailable(f"no room for '{row.instance.instance_id}'")
+
+
+async def test_a_child_that_was_terminated_with_its_parent_before_it_was_started_is_not_started_later(bench):
+    """Its parent's worker died before it had started it; its message is hidden until nobody terminates it any more."""
+
+    def parent(context):
+        yield context.call_sub_orchestrator("child", None, "the child")
+
+    def child(context):
+        yield context.wait_for_external_event("never")
+
+    bench.registry.orchestrators.add("parent", parent)
+    bench.registry.orchestrators.add("child", child)
+    await bench.worker().starting.insert(bench.worker().starting.row("one", "parent", execution_id="x", input_=None))
+    message = Start(to="one", id="x/start", execution_id="x")
+    with pytest.raises(StorageUnavailable):
+        await bench.deliver(bench.worker(Barren(bench.storage)), message)
+    worker = bench.worker()
+    await bench.deliver(worker, Terminate(to="one", id="t", reason="enough"))
+    while terminations := [each for each in bench.taken() if isinstance(each, Terminate)]:
+        for number, each in enumerate(terminations):
+            await bench.deliver(worker, each, queue_id=f"{each.id}-{each.tries}-{number}")
+    await bench.deliver(worker, message, count=2)
+    for each in bench.taken():
+        await bench.deliver(worker, each)
+    instance = await bench.storage.read_instance("the child")
+    assert instance is None or instance.status == "Terminated"

@@ -136,7 +136,7 @@ class _Sending:
                 return Work(ActivityCall.of(action), action.pinned)
             case TimerCreated() if action.placement == "queue" and self._awaited(action.no) and not self._state.ended:
                 return _timer(self._sender.instance_id, self._execution, action)
-            case SubOrchestrationScheduled() if not self._present or self._awaited(action.no):
+            case SubOrchestrationScheduled() if not self._present or self._is_wanted(action):
                 return Child(action, Parent(self._sender.instance_id, self._execution, action.no))
             case EventSent():
                 return Post(self._event(action))
@@ -149,6 +149,14 @@ class _Sending:
 
     def _awaited(self, no: int) -> bool:
         return self._present and self._state.open(no) is not None
+
+    def _is_wanted(self, action: SubOrchestrationScheduled) -> bool:
+        """Whether a child is awaited. One that was terminated with its parent before it was started never is started:
+        the message that terminates it may have found nothing, and may be gone.
+        """
+        decided = (each for turn in self._state.turns for each in turn.actions) if self._state.ended else ()
+        gone = any(isinstance(each, ChildTerminated) and each.execution_id == action.execution_id for each in decided)
+        return self._awaited(action.no) and not gone
 
     def _event(self, action: EventSent) -> RaiseEvent:
         message_id = f"{self._execution}/event/{action.no}"
