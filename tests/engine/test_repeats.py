@@ -14,6 +14,7 @@ from perdure.core.messages import Completion, Completions, RaiseEvent, Rewind, S
 from perdure.engine.delivery import WorkerStopped
 from perdure.engine.registry import Registry
 from perdure.engine.succession import purge
+from perdure.storage.protocol import StorageUnavailable
 from tests.engine.bench import LARGE, Bench
 
 
@@ -106,6 +107,7 @@ class Here:
             yield context.wait_for_external_event("go")
 
         self.begun = []
+        self.came_to_an_end = []
         self.go_on = asyncio.Event()
         self.bench = Bench(lambda _: None)
         self.bench.registry.orchestrators.add("fan", fan)
@@ -118,6 +120,7 @@ class Here:
         self.begun.append(number)
         if number >= 0:
             await self.go_on.wait()
+        self.came_to_an_end.append(number)
         return number
 
     async def begin(self, worker):
@@ -216,3 +219,44 @@ async def test_an_outcome_under_an_old_number_takes_nothing_from_the_one_under_t
     for message in told_anew:
         await bench.deliver(cold, message, queue_id=f"anew-{message.id}")
     assert await output(bench, cold) == [len(LARGE), 2]
+
+
+async def test_what_runs_in_place_ends_with_its_session():
+    here = Here(crowd=3)
+    worker = here.bench.worker()
+    anchor = await here.begin(worker)
+    await worker.stop()
+    with pytest.raises(WorkerStopped):
+        await anchor
+    here.go_on.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert here.came_to_an_end == [-1], "who takes it over runs the others anew"
+
+
+async def test_an_anchor_comes_again_if_a_result_can_not_be_stored():
+    def one(context):
+        return (yield context.call_activity("large"))
+
+    bench = Bench(lambda _: None)
+    bench.registry.orchestrators.add("one", one)
+    bench.registry.activities.add("large", lambda _: LARGE)
+    full = bench.worker(Full(bench.storage))
+    with pytest.raises(StorageUnavailable):
+        await start(bench, full, "one")
+    worker = bench.worker()
+    await bench.deliver(worker, Start(to="one", id="e/start", execution_id="e"), count=2)
+    assert await output(bench, worker) == LARGE
+
+
+class Full:
+    """A storage that takes no large data."""
+
+    def __init__(self, inner):
+        self._inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    async def put_payload(self, *_args):
+        raise StorageUnavailable("the store is away")

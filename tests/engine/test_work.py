@@ -212,8 +212,10 @@ def test_a_batch_that_can_not_be_put_back_comes_again():
         await asyncio.sleep(30 if number == 1 else 0)
 
     async def scenario(there):
-        async def away(*_args, **_options):
-            raise StorageUnavailable("the store is away")
+        async def away(queue, body, **options):
+            if queue == there.worker.queues.work:
+                raise StorageUnavailable("the store is away")
+            return await send(queue, body, **options)
 
         send, body = there.storage.send, await there.take()
         there.storage.send = away
@@ -221,6 +223,36 @@ def test_a_batch_that_can_not_be_put_back_comes_again():
             await there.worker.handle_work(body)
         there.storage.send = send
         await there.worker.handle_work(body, dequeue_count=2)
-        assert there.items[-3:] == [([0], True), ([1], True), ([2], True)], "no outcome was told"
+        assert there.items[-3:] == [([0], True), ([1], True), ([2], True)], "history has the outcome of none yet"
 
     desk(scenario, activity)
+
+
+def test_so_does_one_whose_surplus_can_not_be_put_back():
+    async def activity(_):
+        await asyncio.sleep(0.03)
+
+    async def scenario(there):
+        async def away(queue, body, **options):
+            if queue == there.worker.queues.work:
+                raise StorageUnavailable("the store is away")
+            return await send(queue, body, **options)
+
+        send, body = there.storage.send, await there.take()
+        there.storage.send = away
+        with pytest.raises(StorageUnavailable):
+            await there.worker.handle_work(body)
+        assert there.begun == [0, 1]
+        assert there.outcomes == [[0, 1]], "what is done is told"
+
+    desk(scenario, activity, activities=200)
+
+
+def test_of_a_generation_that_is_over_nothing_is_run_again():
+    async def scenario(there):
+        items = there.items
+        body = (await there.take()).replace('"e.0"', '"before.0"')
+        await there.worker.handle_work(body, dequeue_count=2)
+        assert (there.begun, there.outcomes, there.items) == ([], [], items[1:])
+
+    desk(scenario)
