@@ -13,6 +13,6 @@ async def test_all_are_tried_though_all_fail(count):
         tried.append(number)
         raise ValueError(number)
 
-    with pytest.raises(ValueError, match="^0$"):
+    with pytest.raises(ValueError, match=r"^0$"):
         await side_by_side(fail, range(count))
     assert tried == list(range(count))
