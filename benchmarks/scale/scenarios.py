@@ -114,11 +114,15 @@ async def idle(options: FleetOptions) -> Outcome:
 
 
 async def alone(options: FleetOptions, orchestrator: str, size: int) -> Outcome:
-    """One orchestration, started by a client in the process of a worker, to its last acknowledgement."""
+    """One orchestration, started by a client in the process of a worker, to its last acknowledgement. It is not the
+    first one of its kind there.
+    """
     async with Fleet(options) as fleet:
+        client = fleet.client_beside_a_worker()
+        await client.start_new(orchestrator, "first", 0)
         began = await _at_work(fleet)
-        await fleet.client_beside_a_worker().start_new(orchestrator, _HOT, size)
-        await fleet.until_ended(1)
+        await client.start_new(orchestrator, _HOT, size)
+        await fleet.until_ended(2)
         await fleet.until_quiet()
         return _outcome(fleet, began)
 

@@ -117,7 +117,7 @@ def test_who_waits_for_the_start_is_told_too():
         status = await process.client.wait_for_start("one")
         return status.runtime_status, since_it_ended(process, status)
 
-    assert in_virtual_time(scenario) == (Status.Running, pytest.approx(0.002)), "its insertion, and a look at the row"
+    assert in_virtual_time(scenario) == (Status.Running, pytest.approx(0.001))
 
 
 def test_an_instance_that_waits_ends_with_its_event():

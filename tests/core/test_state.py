@@ -105,11 +105,12 @@ def test_the_turns_of_a_commit_are_found_wherever_they_are():
 
 
 def test_in_place_work_is_what_is_open_and_placed_here():
-    state = State(turns=[started(TaskScheduled(0, "a", None, "here"), TaskScheduled(1, "b", None))])
-    assert [action.no for action in state.open_in_place()] == [0]
+    actions = [TaskScheduled(0, "a", None, "here"), TaskScheduled(1, "b", None), TimerCreated(2, NOON, "here")]
+    state = State(turns=[started(*actions)])
+    assert [action.no for action in state.open_in_place()] == [0, 2]
     assert state.open_in_place([]) == []
     state.ended = True
-    assert state.open_in_place() == []
+    assert [action.no for action in state.open_in_place()] == [0], "nobody waits for a timer any more"
 
 
 def test_records_keep_events_for_an_hour_through_many_generations():

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from perdure.client import Client
 from perdure.core.codec import decode_message
 from perdure.core.context import OrchestrationContext
 from perdure.core.status import OrchestrationRuntimeStatus as Status
@@ -29,6 +30,10 @@ class Hub:
         self.registry.orchestrators.add("wait", self._wait)
         self.registry.orchestrators.add("nap", self._nap)
         self.workers = []
+        self.registry.activities.add("nap", self._napping)
+
+    async def _napping(self, _):
+        await asyncio.sleep(10_000)
 
     def _wait(self, context: OrchestrationContext):
         self.turns += 1
@@ -45,6 +50,7 @@ class Hub:
         worker = Worker(storage, self.registry, EngineSettings(**settings), clock=self.clock)
         self.workers.append(worker)
         await worker.create_hub()
+        worker._eager._services.proven.update(("wait", "nap"))  # as if they had had a turn here
         storage.counts.clear()
         return worker
 
@@ -101,6 +107,24 @@ async def test_the_row_is_inserted_with_the_first_turn(hub):
 
 
 @scenario
+async def test_the_first_instance_of_an_orchestrator_is_there_before_its_code_runs(hub):
+    """Should it end its process, somebody must be able to see that."""
+    worker = await hub.worker()
+    seen = []
+
+    def new(_):
+        seen.append([row.instance.status for row in hub.store.hubs["hub"].rows.values() if row.instance.name == "new"])
+
+    hub.registry.orchestrators.add("new", new)
+    assert not await worker.begin(hub.row(worker, name="new"))
+    assert (await hub.status(), seen) == (None, [])
+    client = Client(worker.storage, worker=worker, clock=hub.clock)
+    for _ in range(2):
+        await client.wait_for_completion(await client.start_new("new"))
+    assert seen == [["Pending"], ["Completed"]], "the second one is inserted with its first turn"
+
+
+@scenario
 async def test_an_id_that_is_in_use_is_left_as_it_is(hub):
     first, second = await hub.worker(), await hub.worker()
     assert await first.begin(hub.row(first))
@@ -135,19 +159,12 @@ async def test_who_is_started_twice_is_begun_once(hub):
 @scenario
 async def test_nothing_begins_where_there_is_no_room(hub):
     worker = await hub.worker(max_concurrent_orchestrators=1)
-    nap = asyncio.Event()
-
-    async def napping(_):
-        await nap.wait()
-
-    hub.registry.activities.add("nap", napping)
     for number in range(10):
         row = worker.starting.row(f"nap-{number}", "nap", execution_id="e", input_=None)
         assert await worker.begin(row)
     worker.storage.counts.clear()
     assert not await worker.begin(hub.row(worker))
     assert worker.storage.counts == {}
-    nap.set()
 
 
 @scenario

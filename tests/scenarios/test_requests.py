@@ -41,6 +41,12 @@ async def test_a_chain_of_three_activities(azurite, capsys):
 
     engine = Worker(counted, watching.registry)
     await engine.create_hub()
+    first = engine.starting.row("first", "chain", execution_id="e", input_="null")
+    await engine.starting.insert(first)
+    await engine.start(first)
+    await watching.ended("first")
+    while await watching.storage.queue_length(engine.queues.control[0]):
+        await asyncio.sleep(0.01)
     counts.clear()
     row = engine.starting.row("one", "chain", execution_id="e", input_="null")
     assert await engine.begin(row)

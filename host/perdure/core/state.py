@@ -185,16 +185,15 @@ class State:
 
     def open_in_place(self, turns: Sequence[Turn] | None = None) -> list[TaskScheduled | TimerCreated]:
         """Return what runs, or should run, at the session that answers for the instance: all of it, or what the given
-        turns have scheduled.
+        turns have scheduled. Activities are to run even if nobody waits for them any more because it has ended.
         """
-        if self.ended:
-            return []
         of = self.turns if turns is None else [turn for turn in turns if turn.generation == self.generation]
         return [
             action
             for turn in of
             for action in turn.actions
             if isinstance(action, TaskScheduled | TimerCreated)
+            and not (self.ended and isinstance(action, TimerCreated))
             and action.placement == "here"
             and action.no in self._open
         ]

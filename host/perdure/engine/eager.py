@@ -6,8 +6,9 @@ receives it goes on. There are two ways:
 * `begin` queues the message first and then inserts the row *with its first turn*, which is one request less. What if
   the process dies between any two of its lines? Before the insertion the message finds no instance: it is put back for
   a while, because the insertion may be under way, and dropped then; nothing was started, and whoever asked for it has
-  had no answer. After the insertion the turn is known to have consumed the message: whoever receives it takes over. An
-  insertion whose answer is lost is found by its commit id, as any commit is.
+  had no answer. (An orchestrator that ends the process must be seen, though: only one that has had a turn here before
+  begins in this way.) After the insertion the turn is known to have consumed the message: whoever receives it takes
+  over. An insertion whose answer is lost is found by its commit id, as any commit is.
 * `start` is for a row that is there: one that took the place of an ended instance, or found no room here.
 """
 
@@ -65,7 +66,7 @@ class EagerStarts:
             StorageUnavailable: whether it was started is unknown.
         """
         instance = row.instance
-        if not self.has_room or instance.start_at is not None:
+        if not self.has_room or instance.start_at is not None or instance.name not in self._services.proven:
             return False
         message, hold, delivery = await self._queue_hidden(row)
         session = self._sessions.of(instance.instance_id)

@@ -42,6 +42,10 @@ class InPlace:
         """Whether anything of this generation runs, or has an outcome that nobody has taken."""
         return any(where == execution for where, _ in (*self._running, *self._outcomes))
 
+    def runs_activities(self, execution: str) -> bool:
+        """Whether activities of this generation run."""
+        return any(where == execution for where, _ in self._activities)
+
     @property
     def has_outcomes(self) -> bool:
         """Whether there are outcomes to take: while other activities run, those of a moment are gathered."""

@@ -39,6 +39,8 @@ class Services:
     registry: Registry
     performer: EntityPerformer
     sweeping: Sweeping
+    proven: set[str]
+    """Orchestrators that have had a turn here without ending the process."""
     entity_slots: asyncio.Semaphore
     """Bounds the entities that perform operations at once."""
     notices: Notices

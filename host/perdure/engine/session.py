@@ -198,6 +198,7 @@ class Session(SessionLoop):
             if not await self._reload():
                 raise
             return False
+        self._services.proven.add(self._journal.instance.name)
         if rewind is not None:
             made.change.parent = rewind.parent
         garbage = garbage_of(self._journal, made.change)
@@ -304,13 +305,14 @@ class Session(SessionLoop):
         """Run what the session before us left in place; if that was this one, it runs already. An activity may be why
         its process has ended: of several each gets a work item of its own, so that the others do not share its fate; a
         lone one is run here, but if the anchor has used up its deliveries rule 6 makes it fail. One that only other
-        workers have, in the middle of a deployment, goes to them through the queue, too.
+        workers have, in the middle of a deployment, goes to them through the queue, too, and so does one whose instance
+        has ended without it.
         """
         journal, services = self._journal, self._services
         left = [
             action for action in journal.state.open_in_place() if not self._in_place.has(journal.execution, action.no)
         ]
-        lone = sum(isinstance(action, TaskScheduled) for action in left) == 1
+        lone = sum(isinstance(action, TaskScheduled) for action in left) == 1 and not journal.state.ended
         queued: list[WorkItem] = []
         for action in left:
             if not isinstance(action, TaskScheduled):
@@ -340,11 +342,15 @@ class Session(SessionLoop):
     # ---- acknowledging ---------------------------------------------------------------------------------------------
 
     def _release(self) -> None:
-        """Acknowledge, but for the newest message while something still runs in place: that one is the anchor."""
+        """Acknowledge, but for the newest message while something still runs in place: that one is the anchor. When the
+        instance has ended, its timers are of no use any more, but its activities run to their end.
+        """
         journal = self._journal
-        alive = journal.row is not None and not journal.state.ended
-        keep = 1 if alive and (self._in_place.busy_with(journal.execution) or self._must_begin) else 0
-        self._in_hand.release(keep=keep)
+        if journal.state.ended:
+            needed = self._in_place.runs_activities(journal.execution)
+        else:
+            needed = self._in_place.busy_with(journal.execution) or self._must_begin
+        self._in_hand.release(keep=1 if needed and journal.row is not None else 0)
 
     def _requeue(self, batch: Sequence[Inbound], outcomes: Outcomes) -> None:
         self._in_hand.put_back(batch)

@@ -112,6 +112,7 @@ class Worker:
             registry=registry,
             performer=self._performer,
             sweeping=sweeping,
+            proven=set(),
             entity_slots=asyncio.Semaphore(self.settings.max_concurrent_entities),
             notices=self.notices,
         )
