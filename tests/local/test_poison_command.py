@@ -84,6 +84,15 @@ async def test_messages_are_sent_again_and_discarded(folder, worker):
     assert await worker.storage.queue_length("shop-control") == 1
 
 
+async def test_an_id_that_is_unknown_does_not_keep_the_others_from_being_dealt_with(folder, worker):
+    first, second, _ = (message["id"] for message in listed(folder))
+    done = run(folder, "discard", first, "0123456789abcdef", second)
+    assert done.returncode == 2
+    assert done.stdout.count("discarded") == 2
+    assert "task hub 'Shop' has no poison message '0123456789abcdef'" in done.stderr
+    assert len(listed(folder)) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

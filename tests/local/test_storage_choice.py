@@ -128,6 +128,19 @@ def test_azurite_is_started_and_survives_the_death_of_its_host(tmp_path):
     assert ledger.read_text() == "hello 1\nhello 2\ndone\n"
 
 
+@pytest.mark.azurite
+def test_a_tool_joins_the_azurite_of_a_host_and_starts_one_if_there_is_none(tmp_path, nobody_listens):
+    (tmp_path / "node_modules").symlink_to(require_azurite().script.parents[3])
+    host: dict[str, str] = {}
+    with chosen_storage("azurite", tmp_path, host):
+        for _ in range(2):
+            tool: dict[str, str] = {}
+            with chosen_storage("azurite", tmp_path, tool, join=True):
+                assert tool == host
+    with chosen_storage("azurite", tmp_path, tool, join=True):
+        assert tool != host, "the ports of one that has ended are not believed"
+
+
 def test_a_store_that_can_not_be_reached_is_told_at_the_start(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -129,12 +129,23 @@ def _chosen(message_ids: list[str] | None, instance: str | None, *, every: bool)
 
 
 async def _each(client: Client, chosen: _Choice, command: Callable[[str], Awaitable[PoisonMessage]], done: str) -> None:
+    from perdure.errors import PoisonMessageNotFoundError
+    from perdure.local.errors import HostError
+    from perdure.local.exit_codes import WRONG_USAGE
+
     message_ids = await chosen(client)
     if not message_ids:
         typer.echo(_NONE, err=True)
+    unknown: list[PoisonMessageNotFoundError] = []
     for message_id in message_ids:
-        message = await command(message_id)
-        typer.echo(f"{message.id}  {message.kind}  {message.instance_id or '-'}  {done}")
+        try:
+            message = await command(message_id)
+        except PoisonMessageNotFoundError as error:
+            unknown.append(error)
+        else:
+            typer.echo(f"{message.id}  {message.kind}  {message.instance_id or '-'}  {done}")
+    if unknown:
+        raise HostError("\n".join(map(str, unknown)), exit_code=WRONG_USAGE)
 
 
 async def _all(client: Client, instance: str | None) -> list[PoisonMessage]:

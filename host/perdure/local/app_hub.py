@@ -38,7 +38,7 @@ def loaded_app(app_dir: Path, storage: str | None) -> Iterator[Any]:
     check_app_folder(folder)
     with ExitStack() as stack:
         with redirect_stdout(sys.stderr):
-            stack.enter_context(chosen_storage(parse_storage_choice(storage), folder, os.environ))
+            stack.enter_context(chosen_storage(parse_storage_choice(storage), folder, os.environ, join=True))
             apply_values(read_local_settings(folder), os.environ)
             os.environ.setdefault("AzureWebJobsScriptRoot", str(folder))
             os.chdir(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -27,6 +28,9 @@ _STOP_SECONDS = 10
 _LOCK_SECONDS = 10
 _CONNECT_SECONDS = 10
 _OUTPUT_CHARS = 2000
+_LOCK = "lock"
+_PORTS = "ports.json"
+"""In a data directory: where the Azurite that runs on it listens."""
 _LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully listening at http://127\.0\.0\.1:(\d+)")
 SWEEP_SECONDS: Final = 2
 # stdin is a pipe from us: it ends when we do, however that happens, and Azurite then saves its data and ends too.
@@ -76,12 +80,7 @@ class Azurite:
 
     @property
     def connection_string(self) -> str:
-        endpoints = (
-            f"{service.capitalize()}Endpoint=http://127.0.0.1:{port}/{AZURITE_ACCOUNT}"
-            for service, port in self.ports.items()
-        )
-        account = f"DefaultEndpointsProtocol=http;AccountName={AZURITE_ACCOUNT};AccountKey={AZURITE_KEY}"
-        return ";".join((account, *endpoints))
+        return _connection_string(self.ports)
 
     def stop(self) -> None:
         """Let Azurite save its data and end; kill it after ten seconds."""
@@ -134,11 +133,31 @@ def start_azurite(
             start_new_session=True,
         )
     try:
-        return Azurite(process, output, _wait_until_listening(process, output))
+        ports = _wait_until_listening(process, output)
+        if data_dir is not None:
+            (data_dir / _PORTS).write_text(json.dumps(ports), encoding="utf-8")
+        return Azurite(process, output, ports)
     except BaseException:
         _end(process)
         output.unlink()
         raise
+
+
+def running_azurite(data_dir: Path) -> str | None:
+    """Return the connection string of an Azurite that another process runs on `data_dir`; None if there is none."""
+    with contextlib.suppress(OSError, ValueError):
+        ports = json.loads((data_dir / _PORTS).read_text(encoding="utf-8"))
+        if _is_locked(data_dir):
+            return _connection_string(ports)
+    return None
+
+
+def _connection_string(ports: Mapping[str, int]) -> str:
+    endpoints = (
+        f"{service.capitalize()}Endpoint=http://127.0.0.1:{port}/{AZURITE_ACCOUNT}" for service, port in ports.items()
+    )
+    account = f"DefaultEndpointsProtocol=http;AccountName={AZURITE_ACCOUNT};AccountKey={AZURITE_KEY}"
+    return ";".join((account, *endpoints))
 
 
 def _installed(start: Path) -> Iterator[Path]:
@@ -182,7 +201,7 @@ def _locked(data_dir: Path) -> Iterator[tuple[int, ...]]:
         return
     import fcntl
 
-    with (data_dir / "lock").open("w") as lock:
+    with (data_dir / _LOCK).open("w") as lock:
         deadline = time.monotonic() + _LOCK_SECONDS
         while True:
             try:
@@ -196,6 +215,19 @@ def _locked(data_dir: Path) -> Iterator[tuple[int, ...]]:
                     ) from None
                 time.sleep(0.05)
         yield (lock.fileno(),)
+
+
+def _is_locked(data_dir: Path) -> bool:
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    with (data_dir / _LOCK).open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _wait_until_listening(process: subprocess.Popen[bytes], output: Path) -> dict[str, int]:

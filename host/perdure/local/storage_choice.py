@@ -33,8 +33,17 @@ def parse_storage_choice(text: str | None) -> StorageChoice | None:
 
 
 @contextmanager
-def chosen_storage(choice: StorageChoice | None, app_dir: Path, environ: MutableMapping[str, str]) -> Iterator[None]:
+def chosen_storage(
+    choice: StorageChoice | None, app_dir: Path, environ: MutableMapping[str, str], *, join: bool = False
+) -> Iterator[None]:
     """Point `AzureWebJobsStorage` at the chosen store for as long as the block runs; None leaves it alone.
+
+    Args:
+        choice: the store.
+        app_dir: the app's folder.
+        environ: where the setting stands.
+        join: take the Azurite that a host of this app runs, if there is one. A host must not: it would lose its store
+            when the other one ends.
 
     Raises:
         HostError: Azurite is asked for but neither listens nor can be found or started.
@@ -46,7 +55,7 @@ def chosen_storage(choice: StorageChoice | None, app_dir: Path, environ: Mutable
             _use_embedded(app_dir, environ)
             yield
         case "azurite":
-            with _azurite(app_dir, environ):
+            with _azurite(app_dir, environ, join=join):
                 yield
 
 
@@ -57,15 +66,22 @@ def _use_embedded(app_dir: Path, environ: MutableMapping[str, str]) -> None:
 
 
 @contextmanager
-def _azurite(app_dir: Path, environ: MutableMapping[str, str]) -> Iterator[None]:
+def _azurite(app_dir: Path, environ: MutableMapping[str, str], *, join: bool) -> Iterator[None]:
     if all(_listens(port) for port in _AZURITE_PORTS):
         environ[_SETTING] = "UseDevelopmentStorage=true"
         say(f"{_SETTING} is the Azurite that listens on this machine (--storage azurite).")
         yield
         return
-    from perdure.local.azurite import start_azurite
+    from perdure.local.azurite import running_azurite, start_azurite
 
-    with start_azurite(_azurite_command(app_dir), state_dir(app_dir) / "azurite") as azurite:
+    data_dir = state_dir(app_dir) / "azurite"
+    running = running_azurite(data_dir) if join else None
+    if running is not None:
+        environ[_SETTING] = running
+        say(f"{_SETTING} is the Azurite of the host that runs this app (--storage azurite).")
+        yield
+        return
+    with start_azurite(_azurite_command(app_dir), data_dir) as azurite:
         environ[_SETTING] = azurite.connection_string
         ports = ", ".join(f"{service} {port}" for service, port in azurite.ports.items())
         say(f"{_SETTING} is an Azurite of this host's own (ports: {ports}), its data in {STATE_DIR}/azurite.")
