@@ -12,6 +12,7 @@ from benchmarks.stores import Place, open_counted, open_plain
 from perdure.client import Client
 from perdure.core.entities.performing import EntityDefinition
 from perdure.engine.registry import Registry
+from perdure.engine.settings import EngineSettings
 from perdure.engine.worker import Worker
 from perdure.errors import PerdureError
 from perdure.local.invocation import InvocationError
@@ -32,15 +33,16 @@ class Bench:
     Args:
         place: the store.
         sizes: of the workload.
+        settings: the worker's, if not the usual ones.
     """
 
-    def __init__(self, place: Place, sizes: dict[str, int]) -> None:
+    def __init__(self, place: Place, sizes: dict[str, int], settings: EngineSettings | None = None) -> None:
         self.place = place
         self.sizes = sizes
         self.counts: Counter[str] = Counter()
         self.storage = open_counted(place, HUB, self.counts)
         self.registry = Registry()
-        self.worker = Worker(self.storage, self.registry)
+        self.worker = Worker(self.storage, self.registry, settings)
         self.client = Client(self.storage, worker=self.worker)
         self._watching = open_plain(place, HUB)
         self.watcher = Client(self._watching, worker=self.worker)
@@ -66,9 +68,9 @@ class Bench:
         """Create the hub."""
         await self.worker.create_hub()
 
-    def serve(self) -> None:
+    def serve(self, options: PumpOptions | None = None) -> None:
         """Begin to receive messages."""
-        self._pumps, self._tasks = pumped(self.storage, self.worker)
+        self._pumps, self._tasks = pumped(self.storage, self.worker, options)
 
     async def completed(self, instance_id: str) -> Any:
         """Wait for an orchestration's output. Raises `PerdureError` if it did not complete."""
@@ -102,9 +104,11 @@ class Bench:
         await self._watching.close()
 
 
-def pumped(storage: Storage, worker: Worker) -> tuple[list[QueuePump], list[asyncio.Task[None]]]:
+def pumped(
+    storage: Storage, worker: Worker, options: PumpOptions | None = None
+) -> tuple[list[QueuePump], list[asyncio.Task[None]]]:
     """Pump the queues of a worker; return the pumps and their tasks."""
-    options = PumpOptions(max_polling_interval=POLLING)
+    options = options or PumpOptions(max_polling_interval=POLLING)
 
     async def control(message: QueueMessage) -> None:
         await _invoked(worker.handle_control(message.body, message.message_id, message.dequeue_count))

@@ -7,15 +7,20 @@ import sys
 from collections.abc import Generator
 from typing import Any
 
-from benchmarks.bench import Bench
+from benchmarks.bench import POLLING, Bench
 from benchmarks.burning import burn
 from benchmarks.stores import Place
 from perdure.core.context import OrchestrationContext
+from perdure.engine.settings import EngineSettings
+from perdure.local.queue_pump import PumpOptions
+
+_AT_ONCE = 4
+"""Activities at once in a process, and messages in its hands: what docs/placement.md says for work that needs a core."""
 
 
 async def _work() -> None:
     name, _, connection = sys.stdin.readline().strip().partition(" ")
-    bench = Bench(Place(name, connection), {})
+    bench = Bench(Place(name, connection), {}, EngineSettings(max_concurrent_activities=_AT_ONCE))
 
     @bench.activity
     def burns(milliseconds: float) -> None:
@@ -28,7 +33,7 @@ async def _work() -> None:
         return len(done)
 
     await bench.create()
-    bench.serve()
+    bench.serve(PumpOptions(batch_size=_AT_ONCE // 2, new_batch_threshold=_AT_ONCE // 2, max_polling_interval=POLLING))
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)

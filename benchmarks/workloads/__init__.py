@@ -99,7 +99,7 @@ WORKLOADS = {
     ),
     "scaleout": Workload(
         "CPU-bound activities at once, on one worker process and on two",
-        {"activities": 120, "milliseconds": 50},
+        {"activities": 360, "milliseconds": 50},
         {"activities": 12, "milliseconds": 20},
         "speedup",
         hosted=scaling.scaleout,

@@ -118,4 +118,6 @@ def test_durations_are_learnt_and_follow_what_changes():
     for _ in range(20):
         durations.note("a", 1.0)
     assert durations.of("a") == pytest.approx(1.1, abs=0.05)
+    durations.note("a", 10.0)
+    assert durations.of("a") > 5, "what takes long is seen at once"
     assert durations.of("b") is None

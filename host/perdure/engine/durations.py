@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-_WEIGHT = 0.2
-"""Of the newest duration in the moving average."""
+_SHORTER, _LONGER = 0.2, 0.5
+"""Weight of the newest duration in the moving average: to take a long activity for a short one costs more than the other
+way round.
+"""
 
 
 class Durations:
-    """A moving average for each activity."""
+    """A moving average for each activity, which rises faster than it falls."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
@@ -15,7 +17,9 @@ class Durations:
     def note(self, name: str, seconds: float) -> None:
         """An activity of this name has taken so long, whatever came of it."""
         before = self._seconds.get(name)
-        self._seconds[name] = seconds if before is None else before + _WEIGHT * (seconds - before)
+        if before is not None:
+            seconds = before + (_LONGER if seconds > before else _SHORTER) * (seconds - before)
+        self._seconds[name] = seconds
 
     def of(self, name: str) -> float | None:
         """Return how many seconds an activity of this name is expected to take; None if none has run here yet."""
