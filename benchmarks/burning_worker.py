@@ -15,7 +15,7 @@ from perdure.engine.settings import EngineSettings
 from perdure.local.queue_pump import PumpOptions
 
 _AT_ONCE = 4
-"""Activities at once in a process, and messages in its hands: what docs/placement.md says for work that needs a core."""
+"""Activities at once in a process, and messages in its hands: what docs/placement.md says for work of this kind."""
 
 
 async def _work() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 _SHORTER, _LONGER = 0.2, 0.5
-"""Weight of the newest duration in the moving average: to take a long activity for a short one costs more than the other
-way round.
+"""Weight of the newest duration in the moving average: to take a long activity for a short one costs more than to take
+a short one for a long one.
 """
 
 
