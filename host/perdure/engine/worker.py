@@ -246,6 +246,11 @@ class Worker:
 
     # ---- starting in this process --------------------------------------------------------------------------
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a new instance would be begun here."""
+        return self._eager.has_room
+
     async def begin(self, row: Row) -> bool:
         """Begin an instance here whose row has not been inserted yet; see `EagerStarts.begin`."""
         return await self._eager.begin(row)

@@ -74,14 +74,13 @@ def _azurite(app_dir: Path, environ: MutableMapping[str, str], *, join: bool) ->
         return
     from perdure.local.azurite import running_azurite, start_azurite
 
-    data_dir = state_dir(app_dir) / "azurite"
-    running = running_azurite(data_dir) if join else None
+    running = running_azurite(app_dir / STATE_DIR / "azurite") if join else None
     if running is not None:
         environ[_SETTING] = running
         say(f"{_SETTING} is the Azurite of the host that runs this app (--storage azurite).")
         yield
         return
-    with start_azurite(_azurite_command(app_dir), data_dir) as azurite:
+    with start_azurite(_azurite_command(app_dir), state_dir(app_dir) / "azurite") as azurite:
         environ[_SETTING] = azurite.connection_string
         ports = ", ".join(f"{service} {port}" for service, port in azurite.ports.items())
         say(f"{_SETTING} is an Azurite of this host's own (ports: {ports}), its data in {STATE_DIR}/azurite.")
