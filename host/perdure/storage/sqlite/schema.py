@@ -68,7 +68,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
 
 
 def _set_up(connection: sqlite3.Connection, path: Path | None) -> None:
-    has_tables = _check_identity(connection, path)
+    has_tables = _look(connection, path)
     if path is not None:
         _enter_wal(connection, path)
     connection.create_function(HAS_TAGS, 2, has_tags, deterministic=True)
@@ -78,9 +78,18 @@ def _set_up(connection: sqlite3.Connection, path: Path | None) -> None:
         _create_tables(connection, path)
 
 
+def _look(connection: sqlite3.Connection, path: Path | None) -> bool:
+    """Check the identity of a file that somebody may be creating at this moment: its parts must be of one state."""
+    connection.execute("BEGIN")
+    try:
+        return _check_identity(connection, path)
+    finally:
+        if connection.in_transaction:
+            connection.execute("COMMIT")
+
+
 def _check_identity(connection: sqlite3.Connection, path: Path | None) -> bool:
     """Return whether our tables are there; raise `StorageUnavailable` if others are."""
-    # tables first: whoever creates them at this moment sets the two ids in the same transaction
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
