@@ -7,12 +7,12 @@ take is.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
 from benchmarks.scale.account import Account
+from perdure import jitter
 from perdure.client import Client
 from perdure.core.entities.performing import EntityDefinition
 from perdure.core.status import ENDED
@@ -59,7 +59,7 @@ class Fleet:
 
     def __init__(self, options: FleetOptions) -> None:
         self.options = options
-        random.seed(options.seed)  # the pumps' polling draws from there
+        jitter.seed(options.seed)
         self.account = Account(options.seed)
         self.activities: Counter[int] = Counter()
         """Activities run, by worker."""

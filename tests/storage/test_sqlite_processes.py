@@ -115,3 +115,17 @@ async def test_a_message_of_another_process_ends_waiting_and_nothing_is_read_mea
     await asyncio.wait_for(waiting, 10)
     assert looks <= 2, "the first glance may take what was written before for news"
     await other.close()
+
+
+async def test_a_message_of_another_process_is_seen_however_often_this_one_reads(storage, path):
+    """Whoever asks for a status several times a second must not keep it from looking at what others have written."""
+    await storage.create_queue("shared-queue")
+    waiting = asyncio.create_task(storage.wait_for_message("shared-queue", 60))
+    await asyncio.wait({waiting}, timeout=1.5)  # by now it looks seldom
+    other = SqliteStorage("hub", Database(path))
+    await other.send("shared-queue", "x")
+    async with asyncio.timeout(10):
+        while not waiting.done():
+            await storage.read("somebody")
+            await asyncio.sleep(0.02)
+    await other.close()

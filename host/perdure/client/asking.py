@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
@@ -15,6 +14,7 @@ from perdure.client.status import DurableOrchestrationStatus
 from perdure.core.entity_id import is_entity_id
 from perdure.core.naming import check_instance_id
 from perdure.core.status import ENDED, OrchestrationRuntimeStatus
+from perdure.jitter import jittered
 from perdure.storage.protocol import NotifiesOfChanges
 from perdure.storage.rows import Instance, InstanceQuery
 
@@ -211,7 +211,7 @@ class Asks(HubClient):
         """
         if self._worker is not None:
             pause = min(max(pause, self._notices.watching * _SHARE), _LONGEST_PAUSE)
-        return pause * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+        return jittered(pause)
 
 
 def _still_running(instance: Instance, seconds: float | None) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import random
 
+from perdure.jitter import jittered
 from perdure.storage.protocol import Notifies, NotifiesOfSends, Queues
 
 FIRST_INTERVAL = 0.01
@@ -37,7 +37,7 @@ class Polling:
         if isinstance(self._queues, Notifies):
             await self._queues.wait_for_message(self._queue, UNTOLD_INTERVAL)
             return
-        interval = min(self._interval, self._longest) * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+        interval = jittered(min(self._interval, self._longest))
         self._interval = min(self._interval * 2, self._longest)
         if isinstance(self._queues, NotifiesOfSends):
             await self._queues.wait_for_send(self._queue, interval)

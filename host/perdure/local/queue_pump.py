@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from perdure.engine.tending import Hold
+from perdure.jitter import jittered
 from perdure.local.invocation import InvocationError
 from perdure.local.logs import HOST_LOGGER
 from perdure.local.polling import FIRST_INTERVAL, Polling
@@ -76,7 +76,7 @@ class QueuePump:
                 received = await self._receive_batch()
             except StorageError as error:
                 _logger.warning("Queue %s can't be read, trying again: %s", self.queue, error)
-                await self._pause(asyncio.sleep(retry * random.uniform(0.8, 1.2)))  # noqa: S311 - spreads retries
+                await self._pause(asyncio.sleep(jittered(retry)))
                 retry = min(retry * 2, _LAST_RETRY)
                 continue
             retry = _FIRST_RETRY

@@ -15,6 +15,7 @@ from enum import Enum, auto
 from functools import partial
 from typing import Any, TypeVar
 
+from perdure import jitter
 from perdure.engine.hub import HubQueues, poison_queue
 from perdure.engine.registry import Registry
 from perdure.engine.settings import EngineSettings
@@ -139,6 +140,7 @@ class Simulation:
         max_deliveries: int | None = None,
     ) -> None:
         self.seed = seed
+        jitter.seed(seed)
         self.random = random.Random(seed)  # noqa: S311 - repeatable on purpose
         self.faults = faults or Faults()
         self.loop = VirtualTimeLoop()
@@ -161,11 +163,16 @@ class Simulation:
         self._max_deliveries = max_deliveries
         self._settings = replace(settings or EngineSettings(), max_deliveries=max_deliveries or 1_000_000)
         self._lives: list[Life] = []
+        self._playing: asyncio.Task[Any] | None = None
+        self._broken: BaseException | None = None
 
     # ---- running -----------------------------------------------------------------------------------------------
 
     def run(self, scenario: Coroutine[Any, Any, None]) -> None:
-        """Run `scenario`, the part of the clients, beside the workers until it returns."""
+        """Run `scenario`, the part of the clients, beside the workers until it returns.
+
+        Raises what it raises, and what keeps a worker from working, such as an error of `registry`.
+        """
         self.loop.set_task_factory(self._make_task)  # type: ignore[arg-type] # its keywords vary with Python's version
         self.loop.set_exception_handler(self._loop_error)
         asyncio.set_event_loop(self.loop)
@@ -197,7 +204,13 @@ class Simulation:
                 await self.storage.create_queue(poison_queue(queue))
         for number in range(self._workers):
             self._begin_life(f"worker-{number}")
-        await scenario
+        self._playing = asyncio.current_task()
+        try:
+            await scenario
+        except asyncio.CancelledError:
+            if self._broken is None:
+                raise
+            raise self._broken from None
 
     def _engine(self, life: Life) -> Worker:
         storage: Any = SimulatedStorage(self, life)
@@ -332,7 +345,14 @@ class Simulation:
         life = Life(name)
         self._lives = [other for other in self._lives if other.alive] + [life]
         life.context.run(_living.set, life)
-        self.loop.create_task(self._live(life), context=life.context)
+        self.loop.create_task(self._live(life), context=life.context).add_done_callback(self._lived)
+
+    def _lived(self, done: asyncio.Task[None]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is None or isinstance(error, WorkerKilled | StorageUnavailable) or self._playing is None:
+            return
+        self._broken = self._broken or error
+        self._playing.cancel()
 
     async def _live(self, life: Life) -> None:
         life.engine = engine = self._engine(life)

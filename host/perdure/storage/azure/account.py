@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
@@ -11,6 +10,7 @@ from azure.data.tables.aio import TableClient
 from azure.storage.blob.aio import ContainerClient, ExponentialRetry
 from azure.storage.queue.aio import QueueClient
 
+from perdure.jitter import jittered
 from perdure.storage.azure.signing import KeySigner, SasSigner, Signer, TokenSigner, queue_text, table_text
 from perdure.storage.azure.transport import Observer, Transport
 from perdure.storage.connection import AccountKey, AzureConnection, Identity, Service, SharedAccessSignature
@@ -159,7 +159,7 @@ def pause_before_try(tries: int, asked: str | None) -> float:
         asked: the answer's `Retry-After`, None if it has none.
     """
     pause = float(asked) if asked is not None and asked.isdigit() else _FIRST_PAUSE_SECONDS * 2**tries
-    return min(pause * random.uniform(1, 1.25), _LONGEST_PAUSE_SECONDS)  # noqa: S311 - no secret
+    return min(jittered(pause, 1, 1.25), _LONGEST_PAUSE_SECONDS)
 
 
 def _token_credential(identity: Identity) -> AsyncTokenCredential:

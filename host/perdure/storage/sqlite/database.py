@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import queue
-import random
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from perdure.jitter import jittered
 from perdure.storage.protocol import StorageUnavailable
 from perdure.storage.sqlite.schema import connect
 from perdure.storage.wakeups import Wakeups
@@ -40,7 +41,8 @@ class Database:
         self.path = path
         self.wakeups = Wakeups()
         self._users = 1
-        self._glance = _FIRST_GLANCE
+        self._pause = _FIRST_GLANCE
+        self._glance_at = 0.0
         self._version: object = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name=f"sqlite {path or ':memory:'}", daemon=True)
@@ -128,18 +130,26 @@ class Database:
 
     def _first_job(self, connection: sqlite3.Connection | None) -> _Job | None:
         """Wait for a job. While somebody listens for messages, glance at the file meanwhile: soon after something was
-        written, seldom while nothing is.
+        written, seldom while nothing is, and when it is time, however many jobs there are.
         """
         while connection is not None and self.path is not None and self.wakeups.listening:
+            left = self._glance_at - time.monotonic()
+            if left <= 0:
+                self._glance(connection)
+                continue
             try:
-                return self._jobs.get(timeout=self._glance * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
+                return self._jobs.get(timeout=left)
             except queue.Empty:
-                if self._others_have_written(connection):
-                    self.wakeups.signal_all()
-                    self._glance = _FIRST_GLANCE
-                else:
-                    self._glance = min(self._glance * 2, _LONGEST_GLANCE)
+                continue
         return self._jobs.get()
+
+    def _glance(self, connection: sqlite3.Connection) -> None:
+        if self._others_have_written(connection):
+            self.wakeups.signal_all()
+            self._pause = _FIRST_GLANCE
+        else:
+            self._pause = min(self._pause * 2, _LONGEST_GLANCE)
+        self._glance_at = time.monotonic() + jittered(self._pause)
 
     def _others_have_written(self, connection: sqlite3.Connection) -> bool:
         """Whether another connection has since the last glance; or the file can't be read, which listeners will see."""
@@ -153,7 +163,8 @@ class Database:
     def _run(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
         writing = [job for job in jobs if job.writes]
         if writing:
-            self._glance = _FIRST_GLANCE
+            self._pause = _FIRST_GLANCE
+            self._glance_at = min(self._glance_at, time.monotonic() + jittered(self._pause))
         self._write_together(connection, writing)
         for job in jobs:
             if not job.writes:
