@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import signal
+from contextlib import closing
 from itertools import pairwise
 from urllib.parse import urlsplit
 
@@ -33,12 +34,11 @@ def host(deployment, **variables):
 
 def ask(running, method, path, body=None, headers=JSON):
     """Return status, headers and body of an answer."""
-    connection = http.client.HTTPConnection(urlsplit(running.url).netloc, timeout=60)
     data = body if body is None or isinstance(body, str) else json.dumps(body)
-    connection.request(method, path, data, headers)
-    answer = connection.getresponse()
-    text = answer.read().decode()
-    connection.close()
+    with closing(http.client.HTTPConnection(urlsplit(running.url).netloc, timeout=60)) as connection:
+        connection.request(method, path, data, headers)
+        answer = connection.getresponse()
+        text = answer.read().decode()
     return answer.status, answer.headers, text
 
 

@@ -2,48 +2,36 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from tests.agents.test_agent_hosts import ask_json, deployment
-from tests.local.running_host import DEADLINE
+from tests.hosts.deaths import outlive
 
 __all__ = ["deployment"]
 
-MOST_DEATHS = 12
+
+def ended_turn(host):
+    """The answer to who asks for the result of the turn; None while there is none."""
+    status, result = ask_json(host, "GET", "/api/agents/careless/sessions/s/runs/c")
+    return None if status == 202 else (status, result)
 
 
-def run_hosts(deployment, path):
-    """Start a host again each time it dies, until the turn has ended; return its result."""
-    for _ in range(MOST_DEATHS):
-        with deployment.host(invisibility=2) as running:
-            running.wait_ready()
-            deadline = time.monotonic() + DEADLINE
-            while running.process.poll() is None and time.monotonic() < deadline:
-                try:
-                    status, result = ask_json(running, "GET", path)
-                except OSError:
-                    continue  # it is dying
-                if status != 202:
-                    return status, result
-                time.sleep(0.1)
-            assert running.process.poll() is not None, "it neither ends the turn nor dies"
-    raise AssertionError(f"hosts died {MOST_DEATHS} times")
-
-
-@pytest.mark.parametrize("how", ["exit", "kill"])
+@pytest.mark.parametrize(
+    ("deployment", "how"),
+    [("embedded", "exit"), pytest.param("azurite", "kill", marks=pytest.mark.azurite)],
+    indirect=["deployment"],
+)
 def test_the_turn_of_a_tool_that_kills_ends_and_the_session_goes_on(deployment, how):
     asked = {"message": how, "session_id": "s", "correlation_id": "c", "wait_for_response": False}
-    with deployment.host(invisibility=2, PACE="0.5") as running:
+    with deployment.host(invisibility=1, PACE="0.5") as running:
         running.wait_ready()
         assert ask_json(running, "POST", "/api/agents/careless/run", asked)[0] == 202
         running.wait_exit()
-    status, result = run_hosts(deployment, "/api/agents/careless/sessions/s/runs/c")
+    status, result = outlive(deployment, ended_turn)
     assert (status, result["response"]) == (200, "told: Error: the tool failed.")
     # its deliveries are used up, and then it is tried by itself, see docs/adr/0015
     assert 5 <= deployment.ledger.read_text().count(f"leave {how}") <= 9
-    with deployment.host(invisibility=2) as running:
+    with deployment.host(invisibility=1) as running:
         running.wait_ready()
         asked = {"message": "hello", "session_id": "s"}
         assert ask_json(running, "POST", "/api/agents/careless/run", asked)[1]["response"] == "heard hello"

@@ -75,7 +75,7 @@ def test_a_thousand_calls_on_five_counters_add_up(deployment):
 def test_money_is_conserved_through_kill_9(deployment):
     draw = random.Random(7)
     transfers = []
-    for _ in range(200):
+    for _ in range(120):
         source, target = draw.sample(ACCOUNTS, 2)
         transfers.append(f'["{source}", "{target}", {draw.randint(1, 300)}]')
     with deployment.host(invisibility=3) as staying:
@@ -83,7 +83,7 @@ def test_money_is_conserved_through_kill_9(deployment):
         with deployment.host(invisibility=3) as victim:
             victim.wait_ready()
             ids = start_all(victim, "transfer", transfers)
-            wait_until(lambda: outcomes_of(staying).total() > 60, "a third", every=0.1)
+            wait_until(lambda: outcomes_of(staying).total() > 40, "a third", every=0.1)
             victim.signal(signal.SIGKILL)
             victim.wait_exit()
         wait_until(lambda: outcomes_of(staying).total() == len(ids), "all", seconds=120, every=0.2)
@@ -97,8 +97,8 @@ def test_money_is_conserved_through_kill_9(deployment):
     assert sum(entity.state for entity in accounts.values()) == 1_000 * len(accounts)
     assert min(entity.state for entity in accounts.values()) >= 0
     assert {entity.backlog_queue_size for entity in accounts.values()} == {0}
-    assert outcomes["Completed"] > 100
-    assert outcomes["Failed"] > 10
+    assert outcomes["Completed"] > 60
+    assert outcomes["Failed"] > 5
 
 
 def log_of(deployment, key):

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -17,10 +16,9 @@ from perdure.engine.hub import HubQueues
 from perdure.engine.parking import OWNER as PARKED
 from perdure.engine.suspects import OWNER as ON_TRIAL
 from tests.hosts.conftest import HOSTS, deployed
-from tests.local.running_host import DEADLINE
+from tests.hosts.deaths import outlive
 
 INNOCENT = [f"innocent-{number}" for number in range(12)]
-MOST_DEATHS = 30
 
 
 @pytest.fixture(params=["embedded", pytest.param("azurite", marks=pytest.mark.azurite)])
@@ -58,18 +56,14 @@ async def left_over(deployment):
     return found
 
 
-def run_hosts(deployment, settled):
-    """Start a host again each time it dies, until all is settled."""
-    for _ in range(MOST_DEATHS):
-        with deployment.host(invisibility=2) as host:
-            host.wait_ready()
-            deadline = time.monotonic() + DEADLINE
-            while host.process.poll() is None and time.monotonic() < deadline:
-                if settled(asyncio.run(statuses(deployment))):
-                    return
-                time.sleep(0.2)
-            assert host.process.poll() is not None, "it neither settles nor dies"
-    raise AssertionError(f"hosts died {MOST_DEATHS} times")
+def settled_by_hosts(deployment, settled, stored):
+    """Run hosts until all is settled and no trial goes on, with so much stored; return the statuses."""
+
+    def outcome(_host):
+        found = asyncio.run(statuses(deployment))
+        return found if settled(found) and len(asyncio.run(left_over(deployment))) == stored else None
+
+    return outlive(deployment, outcome)
 
 
 def command(deployment, *arguments):
@@ -81,11 +75,11 @@ def command(deployment, *arguments):
 
 def test_what_kills_its_process_ends_visibly_and_the_innocent_go_on(deployment):
     asyncio.run(start_all(deployment))
-    run_hosts(
+    found = settled_by_hosts(
         deployment,
         lambda found: all(each.runtime_status in ENDED or each.reason is not None for each in found.values()),
+        stored=1,
     )
-    found = asyncio.run(statuses(deployment))
     assert [found[each].output for each in INNOCENT] == [[8 * number * 2, 2] for number in range(12)]
     for place in (None, "queue"):
         assert "activity 'killer' was begun 5 times and never came to an end" in found[f"killer-{place}"].output
@@ -97,7 +91,6 @@ def test_what_kills_its_process_ends_visibly_and_the_innocent_go_on(deployment):
 
     (deployment.folder / "mended").touch()
     command(deployment, "retry", message["id"])
-    run_hosts(deployment, lambda found: found["doomed"].runtime_status in ENDED)
-    mended = asyncio.run(statuses(deployment))["doomed"]
+    mended = settled_by_hosts(deployment, lambda found: found["doomed"].runtime_status in ENDED, stored=0)["doomed"]
     assert (mended.output, mended.reason) == ("mended", None)
     assert asyncio.run(left_over(deployment)) == []

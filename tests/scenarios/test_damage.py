@@ -95,6 +95,16 @@ async def parked(client, number=1):
             await asyncio.sleep(0.02)
 
 
+async def said_of(client, message):
+    """The status of a parked message's instance: it says so a moment after the message is listed."""
+    async with asyncio.timeout(10):
+        while True:
+            status = await client.get_status(message.instance_id, show_input=True)
+            if message.id in (status.reason or ""):
+                return status
+            await asyncio.sleep(0.02)
+
+
 async def others_go_on(hub):
     assert await hub.output(await hub.start("bystander", 21)) == 42
 
@@ -109,9 +119,8 @@ async def test_an_instance_whose_row_is_damaged_waits_until_it_is_mended(hub, cl
     (message,) = await parked(client)
     assert message.instance_id == "hurt"
     assert "can't be read" in message.reason or "gone" in message.reason
-    status = await client.get_status("hurt")
+    status = await said_of(client, message)
     assert status.runtime_status == "Running"
-    assert message.id in status.reason
     assert {each.instance_id for each in await client.get_status_all()} > {"hurt"}
     with pytest.raises((StoredDataError, PayloadMissing)):
         await client.get_status("hurt", show_history=True)
@@ -208,9 +217,9 @@ async def test_an_instance_whose_input_has_vanished_says_so(hub, client, stored,
     await hub.engine.starting.insert(row)
     await hub.engine.mail.send(Start(to=instance_id, id="s", execution_id="e"))
     (message,) = await parked(client)
-    status = await client.get_status(instance_id, show_input=True)
+    assert message.instance_id == instance_id
+    status = await said_of(client, message)
     assert status.runtime_status == "Pending"
-    assert message.id in status.reason
     assert f"its input is {told.format(datum[1:])}" in status.reason
     assert status.input_ is None
     await others_go_on(hub)

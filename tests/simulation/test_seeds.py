@@ -11,7 +11,7 @@ import pytest
 
 from tests.simulation.playing import Play
 
-_FIRST, _, _END = os.environ.get("PERDURE_SEEDS", "0:200").partition(":")
+_FIRST, _, _END = os.environ.get("PERDURE_SEEDS", "0:130").partition(":")
 
 
 @pytest.mark.parametrize("seed", range(int(_FIRST), int(_END or int(_FIRST) + 1)))

@@ -1,4 +1,4 @@
-"""The whole corpus at once, durably, while workers crash, answers get lost and messages come twice."""
+"""Half of the corpus at once, durably, while workers crash, answers get lost and messages come twice."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def test_seed(seed: int, expected: dict[str, Told], caplog: pytest.LogCaptureFix
     caplog.set_level(logging.CRITICAL)
     simulation = Simulation(seed, registry_of, settings=SETTINGS, faults=FAULTS)
     told: dict[str, Told] = {}
-    played = examples()
+    every = examples()
+    played = {name: every[name] for name in simulation.random.sample(sorted(every), k=len(every) // 2)}
 
     async def play(name: str, example: Example) -> None:
         client = Client(simulation.storage, clock=simulation.clock)
