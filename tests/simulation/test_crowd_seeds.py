@@ -20,7 +20,7 @@ from perdure.testing import Simulation
 from tests.simulation.corpus import LARGE, Orchestrator
 from tests.simulation.playing import Play
 
-_FIRST, _, _END = os.environ.get("PERDURE_SEEDS", "0:40").partition(":")
+_FIRST, _, _END = os.environ.get("PERDURE_SEEDS", "0:30").partition(":")
 _CHILDREN = [f"child-{number}" for number in range(5)]
 
 

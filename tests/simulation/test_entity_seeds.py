@@ -13,7 +13,7 @@ from perdure.testing import Faults
 from tests.simulation.entity_life import Hours
 from tests.simulation.entity_playing import EntityPlay, Sections, Sums
 
-_FIRST, _, _END = os.environ.get("PERDURE_SEEDS", "0:30").partition(":")
+_FIRST, _, _END = os.environ.get("PERDURE_SEEDS", "0:22").partition(":")
 SEEDS = range(int(_FIRST), int(_END or int(_FIRST) + 1))
 
 

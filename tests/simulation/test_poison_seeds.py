@@ -27,7 +27,7 @@ from perdure.testing import Faults, Simulation
 from tests.simulation.corpus import Ledger, Orchestrator
 from tests.simulation.observer import Observer
 
-_FIRST, _, _END = os.environ.get("PERDURE_SEEDS", "0:40").partition(":")
+_FIRST, _, _END = os.environ.get("PERDURE_SEEDS", "0:30").partition(":")
 SETTINGS = EngineSettings(tail_turns=4, cached_sessions=4, anchor_budget=20, safety_net_delay=15)
 # a process that dies in each of its three trials for other reasons condemns the innocent: few crashes but the culprits'
 FAULTS = Faults(crash=0.0005, lost_answer=0.02, unrenewed=0.05, quiet_after=1_000.0)

@@ -14,7 +14,7 @@ from perdure.engine import deleting
 from perdure.storage.rows import Row
 from tests.simulation.reuse_playing import ReusePlay
 
-_FIRST, _, _END = os.environ.get("PERDURE_SEEDS", "0:60").partition(":")
+_FIRST, _, _END = os.environ.get("PERDURE_SEEDS", "0:45").partition(":")
 
 
 @pytest.mark.parametrize("seed", range(int(_FIRST), int(_END or int(_FIRST) + 1)))

@@ -19,7 +19,7 @@ from perdure.streaming import StreamReader
 from perdure.testing import Faults, Simulation
 from tests.simulation.starting import start
 
-SEEDS = 60
+SEEDS = 40
 ITEMS = 12
 INSTANCE = "talking"
 
