@@ -59,6 +59,37 @@ async def test_a_second_answer_is_refused_before_the_first_is_taken_in(agents, w
     assert wiped == []
 
 
+async def test_who_answers_after_the_turn_has_gone_on_is_told_who_was_first(agents, wipe, wiped):
+    _, correlation, request = await asked(agents, wiping, tools=[wipe])
+    sessions = agents.sessions()
+    await sessions.answer("s", correlation, request, {"approved": True, "by": "Ann"})
+    await agents.hub.ended(agents.turn(correlation))
+    with pytest.raises(AlreadyAnswered, match="request '0-0' of turn 'c1' in session 's' was answered by 'Ann'"):
+        await sessions.answer("s", correlation, request, {"approved": False})
+    assert wiped == ["disk"]
+
+
+async def test_who_answers_after_the_turn_has_gone_on_without_an_answer_is_told_so(quick):
+    policy = HumanPolicy(timeout=timedelta(seconds=0.3))
+    _, correlation, request = await asked(quick, asking, tools=[ask_human_tool()], human=policy)
+    await quick.hub.ended(quick.turn(correlation))
+    with pytest.raises(AlreadyAnswered, match="'0-0' of turn 'c1' in session 's' has run out of time"):
+        await quick.sessions().answer("s", correlation, request, {"answer": "red"})
+
+
+@pytest.mark.parametrize("never", ["9-9", "9", "-", "é", "a/b", "x" * 300])
+async def test_what_was_never_asked_has_no_answer(agents, never, wipe, wiped):
+    _, correlation, request = await asked(agents, wiping, tools=[wipe])
+    sessions = agents.sessions()
+    with pytest.raises(AlreadyAnswered, match="does not wait for"):
+        await sessions.answer("s", correlation, never, {"approved": True})
+    await sessions.answer("s", correlation, request, {"approved": False})
+    await agents.hub.ended(agents.turn(correlation))
+    with pytest.raises(AlreadyAnswered, match="does not wait for"):
+        await sessions.answer("s", correlation, never, {"approved": True})
+    assert wiped == []
+
+
 async def test_an_answer_whose_sender_died_counts_once_somebody_answers_again(agents, wipe, wiped, monkeypatch):
     _, correlation, request = await asked(agents, wiping, tools=[wipe])
     sessions = agents.sessions()

@@ -6,6 +6,7 @@ whoever tries, so that is where it is decided; the event that is raised afterwar
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from perdure.agents.human import event_name
 from perdure.client.client import Client
 
 _STEP, _ANSWER = "settle", "answer"
+_REQUEST_ID = re.compile(r"[0-9]+-[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +43,22 @@ async def settle(client: Client, turn: str, request_id: str, answer: dict[str, A
     async with client.open_stream(turn, event_name(request_id), step=_STEP) as stream:
         by_this = await stream.finish({_ANSWER: answer})
         return Settled(by_this, answer if by_this else stream.result[_ANSWER])
+
+
+async def settled(client: Client, turn: str, request_id: str) -> Settled | None:
+    """Return how a request has ended, which may show in the turn no more; None if nothing has ended such a one.
+
+    Args:
+        client: the hub's client.
+        turn: instance id of the turn.
+        request_id: what somebody takes for the id of a request.
+
+    Raises:
+        InstanceNotFoundError: there is no such turn.
+        StoredDataError: what is stored of the request is damaged.
+    """
+    if not _REQUEST_ID.fullmatch(request_id):
+        return None
+    said = (await client.read_stream(turn, event_name(request_id))).items
+    result = said[-1].data.get("result") if said else None  # a stream that nobody wrote to ends with its turn, empty
+    return None if result is None else Settled(by_this=False, answer=result[_ANSWER])

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from typing import Any
 
-from perdure.agents.answers import settle
+from perdure.agents.answers import settle, settled
 from perdure.agents.errors import AgentError
 from perdure.agents.human import checked_answer, event_name
 from perdure.agents.naming import (
@@ -238,18 +238,20 @@ class AgentSessions:
         if not status:
             raise UnknownTurn(f"agent '{self._agent}' has no turn '{correlation}' in session '{session}'")
         request = next((each for each in _pending(status) if each["requestId"] == request_id), None)
-        if request is None:
-            raise AlreadyAnswered(f"turn '{correlation}' of session '{session}' does not wait for '{request_id}'")
-        answer = checked_answer(request["kind"], body)
         try:
-            settled = await settle(self._client, instance_id, request_id, answer)
-            if settled.answer is not None:  # whoever was first may have died before the turn was told
-                await self._client.raise_event(instance_id, event_name(request_id), settled.answer)
+            if request is None:
+                found = await settled(self._client, instance_id, request_id)
+            else:
+                found = await settle(self._client, instance_id, request_id, checked_answer(request["kind"], body))
+                if found.answer is not None:  # whoever was first may have died before the turn was told
+                    await self._client.raise_event(instance_id, event_name(request_id), found.answer)
         except (InstanceEndedError, InstanceNotFoundError) as error:
             raise AlreadyAnswered(f"turn '{correlation}' of session '{session}' has ended") from error
-        if not settled.by_this:
+        if found is None:
+            raise AlreadyAnswered(f"turn '{correlation}' of session '{session}' does not wait for '{request_id}'")
+        if not found.by_this:
             told = f"request '{request_id}' of turn '{correlation}' in session '{session}'"
-            raise AlreadyAnswered(f"{told} {_ended_by(settled.answer)}: this answer does not count")
+            raise AlreadyAnswered(f"{told} {_ended_by(found.answer)}: this answer does not count")
 
     # ---- turns -----------------------------------------------------------------------------------------------------
 
