@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -116,3 +117,16 @@ def test_a_hub_that_does_not_exist_is_not_made(folder):
     assert done.returncode == 2
     assert "Task hub 'Shop' is in" in done.stderr
     assert not (folder / "store.db").exists()
+
+
+def test_where_no_store_answers_the_choice_of_the_host_is_recalled(folder):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    endpoints = ";".join(f"{service}Endpoint=http://127.0.0.1:{port}/one" for service in ("Blob", "Queue", "Table"))
+    connection = f"DefaultEndpointsProtocol=http;AccountName=one;AccountKey=c29tZWtleQ==;{endpoints}"
+    (folder / "local.settings.json").write_text(json.dumps({"Values": {"AzureWebJobsStorage": connection}}))
+    done = run(folder, "list")
+    assert done.returncode == 1
+    assert "can't be reached" in done.stderr
+    assert done.stderr.endswith("Was the app started with --storage embedded or azurite? Then say the same here.\n")
+    assert "Traceback" not in done.stderr

@@ -30,9 +30,11 @@ def loaded_app(app_dir: Path, storage: str | None) -> Iterator[Any]:
         storage: what `--storage` says.
 
     Raises:
-        HostError: the folder holds no app with durable functions, or it can't be loaded.
+        HostError: the folder holds no app with durable functions, or it can't be loaded; or what is done with it found
+            no store where the app's own settings say.
     """
     from perdure.local.app_loading import load_app
+    from perdure.storage.protocol import StorageUnavailable
 
     folder = app_dir.resolve()
     check_app_folder(folder)
@@ -47,7 +49,13 @@ def loaded_app(app_dir: Path, storage: str | None) -> Iterator[Any]:
             raise HostError(
                 f"The app in {SCRIPT} is no durable one: make it with app = df.DFApp().", exit_code=WRONG_USAGE
             )
-        yield app
+        try:
+            yield app
+        except StorageUnavailable as error:
+            if storage is not None:
+                raise
+            hint = "Was the app started with --storage embedded or azurite? Then say the same here."
+            raise HostError(f"{error} {hint}") from error
 
 
 @asynccontextmanager
