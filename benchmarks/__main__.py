@@ -58,7 +58,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--compare", type=_file, help="the JSON of an earlier run")
     parser.add_argument("--out", type=Path, default=_LATEST, help="where the JSON goes")
     parser.add_argument("--page", action="store_true", help="put table and chart into docs/performance.md")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.page and options.small:
+        parser.error("--page: small sizes say nothing of speed, so the page gets none of them")
+    return options
 
 
 def _names(allowed: Any) -> Any:
@@ -72,6 +75,8 @@ def _names(allowed: Any) -> Any:
 
 
 def _file(text: str) -> Path | None:
+    if text and not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"{text} is no file")
     return Path(text) if text else None
 
 

@@ -7,10 +7,12 @@ import os
 import sys
 
 import pytest
+from benchmarks import __main__ as benchmark
 from benchmarks import report
 from benchmarks.goals import verdicts
 from benchmarks.peers import Peer, running
 from benchmarks.records import Machine, Record, Run, differences, median_of, read_run, this_machine, write_run
+from benchmarks.stores import ROOT
 from benchmarks.workloads import WORKLOADS
 
 MACHINE = Machine(cores=2, cpu="Some CPU", system="Linux", python="3.13.0")
@@ -79,6 +81,32 @@ def test_a_page_gets_the_figures_in_their_place(tmp_path):
 def test_a_page_gets_nothing_of_a_run_with_small_sizes(tmp_path):
     with pytest.raises(ValueError, match="nothing of speed"):
         report.write_page(run_of(record(), full=False), tmp_path / "page.md")
+
+
+def test_the_page_in_docs_has_the_figures_of_the_reference_run_and_shows_the_chart(tmp_path):
+    page = ROOT / "docs" / "performance.md"
+    text, copy = page.read_text(encoding="utf-8"), tmp_path / "page.md"
+    copy.write_text(text, encoding="utf-8")
+    report.write_page(read_run(ROOT / "benchmarks" / "results" / "reference.json"), copy)
+    assert copy.read_text(encoding="utf-8") == text
+    assert "](performance.svg)" in text
+    assert (page.parent / "performance.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--compare", "nowhere.json"], "argument --compare: nowhere.json is no file"),
+        (["--small", "--page"], "--page: small sizes say nothing of speed"),
+        (["--workloads", "chain,chess"], "chess: choose from chain"),
+    ],
+)
+def test_options_that_make_no_sense_are_told_before_anything_is_measured(options, complaint, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *options])
+    monkeypatch.setattr(benchmark, "_measured", None)
+    with pytest.raises(SystemExit):
+        benchmark.main()
+    assert complaint in capsys.readouterr().err
 
 
 def test_the_machine_is_described_without_its_name():

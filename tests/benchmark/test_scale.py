@@ -13,6 +13,7 @@ from benchmarks.scale.azure import QUEUE_PRICE, TABLE_PRICE
 from benchmarks.scale.fleet import FleetOptions
 from benchmarks.scale.scenarios import alone, arrivals, backlog, fan_out, idle, signals
 from benchmarks.scale.tables import Table
+from benchmarks.stores import ROOT
 
 from perdure.testing.virtual_time import run_virtual
 
@@ -113,3 +114,18 @@ def test_a_table_takes_its_place_in_a_page(tmp_path):
     )
     with pytest.raises(ValueError, match="no place for 'other'"):
         Table("other", ("what",), []).put_into(page)
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "said"),
+    [
+        ("| chain of 3 | Perdure |", 6, "about {} chains of three"),
+        ("| chain of 100 | Perdure |", 7, "or {} steps of long"),
+    ],
+)
+def test_what_the_page_says_in_short_is_in_its_tables(row, column, said):
+    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    [line] = [line for line in page.splitlines() if line.startswith(row)]
+    figure = int(line.split("|")[column].replace(",", ""))
+    rounded = int(float(f"{figure:.1e}"))
+    assert said.format(f"{rounded:,}") in page
