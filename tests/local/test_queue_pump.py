@@ -40,6 +40,10 @@ class Store(MemoryStorage):
         await self._call("receive")
         return await super().receive(queue, count=count, invisibility=invisibility)
 
+    async def wait_for_message(self, queue, timeout):  # noqa: ASYNC109 - the protocol's own
+        await self._call("wait")
+        await super().wait_for_message(queue, timeout)
+
     async def extend(self, queue, message_id, receipt, *, invisibility):
         await self._call("extend")
         return await super().extend(queue, message_id, receipt, invisibility=invisibility)
@@ -120,6 +124,25 @@ def test_a_message_is_delivered_once_and_deleted():
         return function.runs
 
     assert [(body, count) for body, count, _ in run_virtual(main())] == [("a", 1)]
+
+
+def test_a_store_that_goes_away_while_an_empty_queue_is_waited_for_is_tried_again():
+    async def main():
+        store, function = Store(), Function()
+        store.failing.add("wait")
+        async with pumping(store, function):
+            await asyncio.sleep(30)
+            store.failing.clear()
+            await asyncio.sleep(12)
+            sent = now()
+            await store.send(QUEUE, "a")
+            await emptied(store)
+            [(body, _, began)] = function.runs
+        return body, began - sent, len(store.times("wait"))
+
+    body, waited, tries = run_virtual(main())
+    assert (body, waited) == ("a", 0)
+    assert tries < 20, "a store that is away is not to be stormed"
 
 
 def test_a_long_run_keeps_its_message_hidden():

@@ -74,17 +74,17 @@ class QueuePump:
         while not self._stopping.is_set():
             try:
                 received = await self._receive_batch()
+                if received:
+                    self._polling.reset()
+                    await self._pause(self._wait_for_room())
+                if received < self._options.batch_size:  # that was all for now
+                    await self._pause(self._polling.wait())
             except StorageError as error:
                 _logger.warning("Queue %s can't be read, trying again: %s", self.queue, error)
                 await self._pause(asyncio.sleep(jittered(retry)))
                 retry = min(retry * 2, _LAST_RETRY)
-                continue
-            retry = _FIRST_RETRY
-            if received:
-                self._polling.reset()
-                await self._pause(self._wait_for_room())
-            if received < self._options.batch_size:  # that was all for now
-                await self._pause(self._polling.wait())
+            else:
+                retry = _FIRST_RETRY
 
     def stop(self) -> None:
         """Receive nothing more; what runs goes on, until it is done or `release` gives it up."""
