@@ -111,6 +111,7 @@ class _DurableTask(_Section):
     safety_net_delay: float | None = Field(default=None, ge=1, le=_WEEK)
     recovery_delay: float | None = Field(default=None, ge=10, le=_WEEK)
     anchor_budget: float | None = Field(default=None, ge=0)
+    many_in_hand: int | None = Field(default=None, ge=0, le=_LARGEST)
     short_timer: float | None = Field(default=None, ge=0, le=60)
     max_deliveries: int | None = Field(default=None, ge=1, le=_LARGEST)
     fail_on_non_determinism: bool | None = None
@@ -249,7 +250,10 @@ def _engine_settings(task: _DurableTask, host_json: Mapping[str, Any], environ: 
         given["reorder_window"] = task.entity_message_reorder_window_in_minutes * 60
     deliveries = value_at(host_json, "extensions", "queues", "maxDequeueCount")
     if deliveries is not None:
-        given.setdefault("max_deliveries", _positive(deliveries, "extensions.queues.maxDequeueCount"))
+        given.setdefault("max_deliveries", _whole(deliveries, "extensions.queues.maxDequeueCount"))
+    threshold = _threshold(host_json)
+    if threshold is not None:
+        given.setdefault("many_in_hand", threshold)
     timeout = _function_timeout(host_json)
     if timeout is not None and environ.get(_ENVIRONMENT) != _DEVELOPMENT:
         given.setdefault("stuck_after", timeout / 2)
@@ -259,6 +263,15 @@ def _engine_settings(task: _DurableTask, host_json: Mapping[str, Any], environ: 
     return EngineSettings(**{**given, "anchor_budget": timeout / 2})  # the host kills whoever holds an anchor longer
 
 
+def _threshold(host_json: Mapping[str, Any]) -> int | None:
+    """Return with how many messages in hand the host still takes more; None if host.json leaves that to the host."""
+    threshold = value_at(host_json, "extensions", "queues", "newBatchThreshold")
+    if threshold is not None:
+        return _whole(threshold, "extensions.queues.newBatchThreshold", least=0)
+    size = value_at(host_json, "extensions", "queues", "batchSize")
+    return None if size is None else _whole(size, "extensions.queues.batchSize") // 2
+
+
 def _route_prefix(value: Any) -> str:
     try:
         return checked_route_prefix(value).strip("/")
@@ -266,14 +279,14 @@ def _route_prefix(value: Any) -> str:
         raise SettingsError(f"host.json, extensions.http.routePrefix: {error}") from error
 
 
-def _positive(value: Any, key: str) -> int:
+def _whole(value: Any, key: str, *, least: int = 1) -> int:
     try:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
-        number = 0
-    if not 1 <= number <= _LARGEST:
+        number = least - 1
+    if not least <= number <= _LARGEST:
         raise SettingsError(
-            f"host.json, {key}: {value!r} can't be used: it must be a whole number from 1 to {_LARGEST}"
+            f"host.json, {key}: {value!r} can't be used: it must be a whole number from {least} to {_LARGEST}"
         )
     return number
 

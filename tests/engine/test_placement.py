@@ -21,6 +21,7 @@ def situation(**other):
         "anchor_age": 1.0,
         "anchor_budget": 60.0,
         "activities_free": True,
+        "crowded": False,
         "short_timer": 3.0,
         "knows": lambda name: name != "elsewhere",
         "estimate": SECONDS.get,
@@ -46,6 +47,17 @@ def test_a_lone_activity_runs_in_place_however_long_it_takes(name):
 def test_unless_its_worker_can_not_or_must_not(other):
     assert here(tasks("new"), **other) == []
     assert here(tasks("brisk", "brisk"), **other) == []
+
+
+def test_in_a_crowd_only_what_ends_soon_stays():
+    assert here(tasks("brisk"), crowded=True, anchor_age=0.5) == [0]
+    assert here(tasks("new"), crowded=True, anchor_age=0.5) == []
+    assert here(tasks("long"), crowded=True, anchor_age=0.5) == []
+    assert here(tasks("brisk", "brisk"), crowded=True, anchor_age=0.5) == [0, 1]
+    assert here(tasks("brisk"), crowded=True, anchor_age=1.0) == []
+    assert here(tasks("brisk"), crowded=True, anchor_age=0.5, anchor_budget=0.0) == []
+    assert here([TimerCreated(0, NOON + timedelta(seconds=0.4))], crowded=True, anchor_age=0.5) == [0]
+    assert here([TimerCreated(0, NOON + timedelta(seconds=0.6))], crowded=True, anchor_age=0.5) == []
 
 
 def test_one_that_is_pinned_goes_through_the_queue():

@@ -157,6 +157,18 @@ def test_the_hosts_delivery_count_is_the_engines(given):
 
 
 @pytest.mark.parametrize(
+    ("queues", "many"),
+    [({}, 8), ({"batchSize": 32}, 16), ({"batchSize": 1}, 0), ({"batchSize": 32, "newBatchThreshold": 0}, 0)],
+)
+def test_with_how_many_messages_in_hand_the_host_still_takes_more_is_the_engines_too(given, queues, many):
+    assert given(queues=queues).engine.many_in_hand == many
+    assert given({"manyInHand": 5}, queues=queues).engine.many_in_hand == 5
+    for key in ("batchSize", "newBatchThreshold"):
+        with pytest.raises(SettingsError, match=rf"host\.json, extensions\.queues\.{key}: -1 can't be used"):
+            given(queues={key: -1})
+
+
+@pytest.mark.parametrize(
     ("timeout", "budget"), [("00:10:00", 60), ("00:01:00", 30), ("00:00:30", 15), ("-1", 60), (-1, 60), (None, 60)]
 )
 def test_anchors_end_well_before_the_function_timeout(given, timeout, budget):

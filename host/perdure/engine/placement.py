@@ -35,6 +35,8 @@ ENOUGH = 0.1
 """Seconds of work that are worth a queue hop (some requests, and the wait for somebody to look into the queue): as much
 as that is done in place, or put into one batch.
 """
+BRIEFLY = 1.0
+"""Seconds that an anchor is held for in a crowd: others of its queue may wait for that."""
 _OVERHEAD = 0.0001
 """Seconds that calling any function takes."""
 _SPREAD = 16
@@ -54,6 +56,8 @@ class Situation(msgspec.Struct, frozen=True):
     anchor_budget: float
     activities_free: bool
     """Whether this worker could begin an activity soon."""
+    crowded: bool
+    """Whether no message should be held for long."""
     short_timer: float
     knows: Callable[[str], bool]
     """Whether this worker has an activity of this name."""
@@ -64,8 +68,11 @@ def place(actions: Sequence[Action], situation: Situation) -> list[Action]:
     """Return the actions with each activity's and timer's placement decided."""
     if any(isinstance(action, OrchestrationCompleted | ContinuedAsNew) for action in actions):
         return list(actions)
-    in_time = situation.anchor_age < situation.anchor_budget
-    here = _in_place(actions, situation) if in_time else frozenset()
+    budget = situation.anchor_budget if not situation.crowded else min(situation.anchor_budget, BRIEFLY)
+    left = budget - situation.anchor_age
+    in_time = left > 0
+    longest_wait = min(situation.short_timer, left) if situation.crowded else situation.short_timer
+    here = _in_place(actions, situation, left) if in_time else frozenset()
     canceled = {action.no for action in actions if isinstance(action, TimerCanceled)}
     placed: list[Action] = []
     for action in actions:
@@ -74,7 +81,7 @@ def place(actions: Sequence[Action], situation: Situation) -> list[Action]:
             where = "here"
         if isinstance(action, TimerCreated) and in_time and action.no not in canceled:
             wait = action.fire_at - situation.now
-            where = "here" if wait <= timedelta(seconds=situation.short_timer) else "queue"
+            where = "here" if wait <= timedelta(seconds=longest_wait) else "queue"
         if isinstance(action, TaskScheduled | TimerCreated) and where != action.placement:
             placed.append(msgspec.structs.replace(action, placement=where))
         else:
@@ -82,16 +89,23 @@ def place(actions: Sequence[Action], situation: Situation) -> list[Action]:
     return placed
 
 
-def _in_place(actions: Sequence[Action], situation: Situation) -> frozenset[int]:
-    """Return the numbers of the activities that run in place."""
+def _in_place(actions: Sequence[Action], situation: Situation, left: float) -> frozenset[int]:
+    """Return the numbers of the activities that run in place, when the anchor may be held for so many seconds yet."""
     tasks = [action for action in actions if isinstance(action, TaskScheduled)]
     fit = [task for task in tasks if situation.activities_free and not task.pinned and situation.knows(task.name)]
+    if situation.crowded:
+        fit = [task for task in fit if is_brief(situation.estimate(task.name), left)]
     if len(tasks) > 1:
         known = [(task, seconds) for task in fit if (seconds := situation.estimate(task.name)) is not None]
         fit = [task for task, seconds in known if seconds < ENOUGH]
         if sum(seconds + _OVERHEAD for _, seconds in known if seconds < ENOUGH) > ENOUGH:
             fit = []
     return frozenset(task.no for task in fit)
+
+
+def is_brief(estimate: float | None, left: float = BRIEFLY) -> bool:
+    """Whether an activity may run in place in a crowd, where its anchor may be held for so many seconds yet."""
+    return estimate is not None and estimate <= left
 
 
 def batches(calls: Iterable[ActivityCall], estimate: Estimate, *, trusting: bool = True) -> list[list[ActivityCall]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from perdure.engine.activities import ActivityRunner
 from perdure.engine.clock import Clock, NewId
+from perdure.engine.crowd import Crowd
 from perdure.engine.dispatch import Dispatch
 from perdure.engine.entities.performer import EntityPerformer
 from perdure.engine.executor import Executor
@@ -44,3 +45,4 @@ class Services:
     entity_slots: asyncio.Semaphore
     """Bounds the entities that perform operations at once."""
     notices: Notices
+    crowd: Crowd

@@ -33,6 +33,7 @@ from perdure.engine.hand import Hand
 from perdure.engine.in_hand import InHand
 from perdure.engine.in_place import InPlace
 from perdure.engine.journal import Change, Columns, Journal
+from perdure.engine.placement import is_brief
 from perdure.engine.services import Services
 from perdure.engine.session_loop import SessionLoop
 from perdure.engine.settling import Settling, judged_of
@@ -320,7 +321,7 @@ class Session(SessionLoop):
             elif lone and poisoned:
                 outcome = Completion(action.no, failure=lost(action.name, services.settings.max_deliveries))
                 await services.dispatch.outcome(self.instance_id, journal.execution, outcome)
-            elif lone and services.runner.knows(action.name):
+            elif lone and self._may_run_here(action.name):
                 self._in_place.start(journal.execution, action)
             else:
                 call = ActivityCall.of(action)
@@ -328,6 +329,10 @@ class Session(SessionLoop):
                     WorkItem(instance_id=self.instance_id, execution=journal.execution, calls=[call], again=True)
                 )
         await services.dispatch.work(queued)
+
+    def _may_run_here(self, activity: str) -> bool:
+        runner = self._services.runner
+        return runner.knows(activity) and (not self._services.crowd.is_dense or is_brief(runner.durations.of(activity)))
 
     async def _reload(self) -> bool:
         """Rule 5: read the row anew and let go of anchors that another session has taken over. False if the row has not

@@ -36,6 +36,10 @@ class EngineSettings:
     """
     anchor_budget: float = 60.0
     """How long one message may anchor a chain of activities in place; well under the Functions host's timeout."""
+    many_in_hand: int = 8
+    """When more messages of control queues than this are in hand, none is held for long: the host may take no more of
+    them meanwhile (its `newBatchThreshold`).
+    """
     short_timer: float = 3.0
     """Timers up to this long are waited for in place: queue delays are whole seconds on Azure."""
     stuck_after: float = 60.0

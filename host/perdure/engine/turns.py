@@ -176,6 +176,7 @@ class TurnMaker:
             anchor_age=making.anchor_age,
             anchor_budget=services.settings.anchor_budget,
             activities_free=services.runner.has_room,
+            crowded=services.crowd.is_dense,
             short_timer=services.settings.short_timer,
             knows=services.runner.knows,
             estimate=services.runner.durations.of,

@@ -10,6 +10,7 @@ from perdure.core.entity_id import is_entity_id
 from perdure.core.messages import ControlMessage, Overflow, Terminate, WorkItem
 from perdure.engine.activities import ActivityRunner
 from perdure.engine.clock import Clock, NewId, SystemClock, new_id
+from perdure.engine.crowd import Crowd
 from perdure.engine.damage import terminate_unread
 from perdure.engine.delivery import Delivery, Inbound, WorkerStopped
 from perdure.engine.dispatch import Dispatch
@@ -96,6 +97,7 @@ class Worker:
             storage, self.settings, self.mail, self.payloads, self.starting, durations=durations
         )
         self._runner = runner
+        self._crowd = Crowd(self.settings.many_in_hand)
         self._performer = EntityPerformer(self.settings.max_concurrent_entities, new_id, self.watch)
         services = Services(
             storage=storage,
@@ -115,6 +117,7 @@ class Worker:
             proven=set(),
             entity_slots=asyncio.Semaphore(self.settings.max_concurrent_entities),
             notices=self.notices,
+            crowd=self._crowd,
         )
         self._sessions = Sessions(services)
         self._suspects = Suspects(storage, self.settings)
@@ -139,7 +142,8 @@ class Worker:
     async def _handle_control(self, body: str, message_id: str, dequeue_count: int) -> None:
         message = await self._control_message(body)
         async with self._suspects.trials.beside(dequeue_count):
-            await self._nets.under(message, self._offer(message, Delivery(message_id, dequeue_count)))
+            with self._crowd.joined():
+                await self._nets.under(message, self._offer(message, Delivery(message_id, dequeue_count)))
 
     async def handle_work(self, body: str, dequeue_count: int = 1) -> None:
         """Process a work item; see `handle_control`."""
