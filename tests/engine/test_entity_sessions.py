@@ -12,6 +12,7 @@ from perdure.client import Client
 from perdure.core.codec import encode_message
 from perdure.core.entities.performing import EntityDefinition
 from perdure.core.messages import Completions, Wake
+from perdure.engine.delivery import WorkerStopped
 from perdure.storage.protocol import Conflict, StorageUnavailable
 from tests.engine.bench import LARGE, OWNER, Bench, Deaf, acquire, operate, release
 
@@ -28,6 +29,12 @@ async def box(context):
 @pytest.fixture
 async def bench():
     return Bench(box)
+
+
+async def all_that_can_go_on():
+    """Let everybody go on until they wait for what the test is to do."""
+    for _ in range(100):
+        await asyncio.sleep(0)
 
 
 class Intercepted:
@@ -71,6 +78,70 @@ async def test_a_session_that_another_was_faster_than_lets_go_of_its_message():
     assert await bench.state(second) == "slow"
     go_on.set()
     await held
+
+
+async def test_a_message_that_has_come_again_does_not_take_the_place_of_the_one_that_answers_for_what_is_left():
+    """It may be an old delivery, of a message that has been deleted meanwhile: then it would come no more."""
+    begun, go_on = asyncio.Queue(), asyncio.Queue()
+
+    async def slow(context):
+        if context.get_input() == "slow":
+            begun.put_nowait(None)
+            await go_on.get()
+        context.set_state(context.get_input())
+
+    bench = Bench(slow, entity_batch=1)
+    worker = bench.worker()
+    old = operate("set", 0, "old", stream="t")
+    await bench.deliver(worker, old)
+    await bench.deliver(worker, acquire("l"))
+    for number, value in enumerate(["fast", "slow", "fast", "slow"]):
+        await bench.deliver(worker, operate("set", number, value))
+    answering = asyncio.create_task(bench.deliver(worker, release("l")))
+    await begun.get()
+    again = asyncio.create_task(bench.deliver(worker, old, count=2))
+    await all_that_can_go_on()
+    go_on.put_nowait(None)
+    await begun.get()
+    await all_that_can_go_on()
+    assert not answering.done()
+    go_on.put_nowait(None)
+    await asyncio.gather(answering, again)
+    assert await bench.state(worker) == "slow"
+
+
+async def test_of_messages_that_have_come_again_none_goes_while_it_is_unknown_which_of_them_answers_for_what_is_left():
+    begun, go_on = asyncio.Queue(), asyncio.Queue()
+
+    async def slow(context):
+        if context.get_input() == "slow":
+            begun.put_nowait(None)
+            await go_on.get()
+        context.set_state(context.get_input())
+
+    bench = Bench(slow, entity_batch=1)
+    first, second = bench.worker(), bench.worker()
+    old = operate("set", 0, "old", stream="t")
+    await bench.deliver(first, old)
+    await bench.deliver(first, acquire("l"))
+    for number, value in enumerate(["fast", "slow", "fast", "slow"]):
+        await bench.deliver(first, operate("set", number, value))
+    dying = asyncio.create_task(bench.deliver(first, release("l")))
+    await begun.get()
+    await first.stop()
+    with pytest.raises(WorkerStopped):
+        await dying
+    answering = asyncio.create_task(bench.deliver(second, release("l"), count=2))
+    await begun.get()
+    again = asyncio.create_task(bench.deliver(second, old, count=2))
+    await all_that_can_go_on()
+    go_on.put_nowait(None)
+    await begun.get()
+    await all_that_can_go_on()
+    assert not answering.done()
+    go_on.put_nowait(None)
+    await asyncio.gather(answering, again)
+    assert await bench.state(second) == "slow"
 
 
 async def test_a_large_state_that_another_session_has_replaced_is_read_anew(bench):

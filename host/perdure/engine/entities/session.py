@@ -48,6 +48,10 @@ class EntitySession(SessionLoop):
         self._maker = EntityTurnMaker(services, instance_id, self._journal, self.nonce)
         self._dispatch = EntityDispatch(services)
         self._messages = Hand()
+        self._alone = False
+        """Whether no other session has changed the row since this one's last commit."""
+        self._anchor: Inbound | None = None
+        """The newest message that such a commit has taken in: whoever receives it finds what is left to do."""
         self._settled: set[str] = set()
         """Commits of other sessions whose sends this session has sent again."""
 
@@ -67,7 +71,7 @@ class EntitySession(SessionLoop):
 
     async def _step(self) -> None:
         if not self._loaded:
-            await self._journal.load()
+            await self._load()
             self._loaded = True
         batch = self._messages.take_batch(self._services.settings.entity_batch)
         if await self._wait_for_deployment(batch):
@@ -79,7 +83,7 @@ class EntitySession(SessionLoop):
         judged = [(inbound, admission.judge(inbound.message)) for inbound in batch]
         if any(_needs_fresh_state(*each) and each[0].arrived > journal.fresh_at for each in judged):
             self._messages.put_back(batch)
-            await journal.load()
+            await self._load()
             return
         admission.finish()
         if any(verdict is Verdict.KNOWN and not inbound.is_mere_copy for inbound, verdict in judged):
@@ -101,7 +105,7 @@ class EntitySession(SessionLoop):
         """Delete the row. False if it has changed meanwhile: nothing has happened then."""
         row = self._journal.row
         removed = row is None or await delete_instance(self._services.storage, row)
-        await self._journal.load()
+        await self._load()
         return removed
 
     async def _turn(self, record: Record, now: datetime, batch: Sequence[Inbound]) -> bool:
@@ -109,7 +113,7 @@ class EntitySession(SessionLoop):
         try:
             made = await self._maker.make(record, now, settled=self._settled, unfit=self._unfit(batch))
         except PayloadMissing:
-            if not await self._reload():
+            if not await self._load():
                 raise
             return False
         return await self._commit(made)
@@ -128,10 +132,12 @@ class EntitySession(SessionLoop):
         try:
             await journal.commit(made.change)
         except Conflict:
-            await journal.load()
+            await self._load()
             if not self._is_ours(made):
                 await self._discard(made)
                 return False
+        else:
+            self._alone = True
         self._wrote = True
         self._settled.clear()
         await self._dispatch.send(made.sends, self.instance_id, services.settings.default_version)
@@ -160,12 +166,15 @@ class EntitySession(SessionLoop):
         if self._journal.stored is not None:
             await storage.delete_segments(self.instance_id, [self._journal.stored])
 
-    async def _reload(self) -> bool:
+    async def _load(self) -> bool:
         """Read the row anew. False if it has not changed."""
         before = self._journal.row
         await self._journal.load()
         after = self._journal.row
-        return (None if before is None else before.etag) != (None if after is None else after.etag)
+        changed = (None if before is None else before.etag) != (None if after is None else after.etag)
+        if changed:
+            self._alone, self._anchor = False, None
+        return changed
 
     def _is_ours(self, made: Made) -> bool:
         row, commit = self._journal.row, made.change.commit
@@ -190,14 +199,25 @@ class EntitySession(SessionLoop):
             elif verdict is Verdict.KNOWN:
                 await self._clean(inbound.message)
         self._messages.put_back([])
+        if self._alone:
+            consumed = [inbound for inbound, verdict in judged if verdict is Verdict.CONSUME]
+            self._anchor = consumed[-1] if consumed else self._anchor
         done = [inbound for inbound, verdict in judged if verdict in (Verdict.CONSUME, Verdict.KNOWN)]
         self._messages.let_go([inbound for inbound, _ in judged if inbound not in done])
         self._messages.held += done
         self._release()
 
     def _release(self) -> None:
-        """Acknowledge what is held, but for the newest message while something is left that can be carried out."""
-        self._messages.release(keep=1 if can_go_on(self._journal.committed) else 0)
+        """Acknowledge what is held, but for the anchor while something is left that can be carried out.
+
+        One that has come again is none for sure: somebody may have received it later than we did, found nothing to do
+        and deleted it, before something else was taken in. Without a sure one all are kept.
+        """
+        messages = self._messages
+        if not can_go_on(self._journal.committed):
+            messages.release(keep=0)
+        elif self._anchor in messages.held:
+            messages.let_go([each for each in messages.held if each is not self._anchor])
 
     async def _drop(self, inbound: Inbound) -> None:
         message = inbound.message
