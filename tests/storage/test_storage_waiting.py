@@ -110,5 +110,9 @@ async def test_azure_tells_of_what_this_process_sends(azurite):
     await asyncio.wait_for(waiting, 10)
     await sender.send("orders", "while nobody waits")
     await asyncio.wait_for(receiver.wait_for_send("orders", 60), 10)
+    [message] = await sender.receive("orders", count=1, invisibility=30)
+    waiting = asyncio.create_task(receiver.wait_for_send("orders", 60))
+    await sender.extend("orders", message.message_id, message.receipt, invisibility=0)
+    await asyncio.wait_for(waiting, 10)
     for each in (sender, receiver):
         await each.close()

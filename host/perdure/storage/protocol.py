@@ -193,8 +193,8 @@ class NotifiesOfSends(Protocol):
     """What providers offer besides that can only tell of what this process sends."""
 
     async def wait_for_send(self, queue: str, timeout: float) -> None:  # noqa: ASYNC109 - as above
-        """Return once this process has sent a message without delay to the queue since the last call, whichever of its
-        objects it used; after `timeout` seconds at the latest.
+        """Return once this process has sent a message without delay to the queue, or shown one again at once, since
+        the last call, whichever of its objects it used; after `timeout` seconds at the latest.
         """
 
 

@@ -118,6 +118,8 @@ class AccountQueues:
                 if error_code(error) in _STALE:
                     return None
                 raise
+        if invisibility == 0:
+            self._wakeups.signal(queue)
         return extended.pop_receipt
 
     async def delete_message(self, queue: str, message_id: str, receipt: str) -> bool:
