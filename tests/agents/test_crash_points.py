@@ -15,7 +15,7 @@ from perdure.client import Client
 from perdure.core.status import ENDED
 from perdure.engine.registry import Registry
 from perdure.testing import Simulation
-from perdure.testing.simulation import NO_FAULTS, Fate, Faults
+from perdure.testing.faults import NO_FAULTS, Fate, Faults
 from tests.agents.models import ScriptedModel, calls
 from tests.simulation.playing import SETTINGS
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import contextmanager
 
 import pytest
 
@@ -207,21 +208,31 @@ def test_a_batch_that_nobody_could_finish_fails():
     desk(scenario)
 
 
+@contextmanager
+def nothing_sent_to(there, unreachable):
+    """A queue can't be written to until the block ends."""
+    send = there.storage.send
+
+    async def sending(queue, body, **options):
+        if queue == unreachable:
+            raise StorageUnavailable("the store is away")
+        return await send(queue, body, **options)
+
+    there.storage.send = sending
+    try:
+        yield
+    finally:
+        there.storage.send = send
+
+
 def test_a_batch_that_can_not_be_put_back_comes_again():
     async def activity(number):
         await asyncio.sleep(30 if number == 1 else 0)
 
     async def scenario(there):
-        async def away(queue, body, **options):
-            if queue == there.worker.queues.work:
-                raise StorageUnavailable("the store is away")
-            return await send(queue, body, **options)
-
-        send, body = there.storage.send, await there.take()
-        there.storage.send = away
-        with pytest.raises(StorageUnavailable):
+        body = await there.take()
+        with nothing_sent_to(there, there.worker.queues.work), pytest.raises(StorageUnavailable):
             await there.worker.handle_work(body)
-        there.storage.send = send
         await there.worker.handle_work(body, dequeue_count=2)
         assert there.items[-3:] == [([0], True), ([1], True), ([2], True)], "history has the outcome of none yet"
 
@@ -233,14 +244,8 @@ def test_so_does_one_whose_surplus_can_not_be_put_back():
         await asyncio.sleep(0.03)
 
     async def scenario(there):
-        async def away(queue, body, **options):
-            if queue == there.worker.queues.work:
-                raise StorageUnavailable("the store is away")
-            return await send(queue, body, **options)
-
-        send, body = there.storage.send, await there.take()
-        there.storage.send = away
-        with pytest.raises(StorageUnavailable):
+        body = await there.take()
+        with nothing_sent_to(there, there.worker.queues.work), pytest.raises(StorageUnavailable):
             await there.worker.handle_work(body)
         assert there.begun == [0, 1]
         assert there.outcomes == [[0, 1]], "what is done is told"

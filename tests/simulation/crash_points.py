@@ -18,7 +18,7 @@ from perdure.engine.registry import Registry
 from perdure.engine.worker import Worker
 from perdure.storage.rows import Row
 from perdure.testing import Simulation
-from perdure.testing.simulation import NO_FAULTS, Fate
+from perdure.testing.faults import NO_FAULTS, Fate
 from tests.simulation import corpus
 from tests.simulation.corpus import Ledger, Orchestrator, registry_of
 from tests.simulation.observer import Observer

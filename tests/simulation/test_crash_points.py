@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from perdure.testing.simulation import Fate
+from perdure.testing.faults import Fate
 from tests.simulation.crash_points import CASES, Point
 
 CRASHES = (Fate.CRASH_BEFORE, Fate.CRASH_AFTER)

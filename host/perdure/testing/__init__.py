@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from perdure.testing.entity_run import BegunOrchestration, EntityCall, EntityRun, OperationRun, Signal
     from perdure.testing.entity_running import run_entity
     from perdure.testing.errors import HistoryDiffers, StuckError
+    from perdure.testing.faults import Faults
     from perdure.testing.orchestrator_run import Call, OrchestratorRun, SentEvent, Timer
     from perdure.testing.recorded_history import RecordedHistory, record_history
     from perdure.testing.replaying import assert_replays
     from perdure.testing.running import run_orchestrator
-    from perdure.testing.simulation import Faults, Simulation
+    from perdure.testing.simulation import Simulation
     from perdure.testing.stubs import outcomes
     from perdure.testing.virtual_time import VirtualClock, VirtualTimeLoop, run_virtual
 
@@ -28,7 +29,7 @@ _HOMES = {
     "Call": "orchestrator_run",
     "EntityCall": "entity_run",
     "EntityRun": "entity_run",
-    "Faults": "simulation",
+    "Faults": "faults",
     "HistoryDiffers": "errors",
     "OperationRun": "entity_run",
     "OrchestratorRun": "orchestrator_run",

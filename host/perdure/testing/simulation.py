@@ -10,8 +10,7 @@ import asyncio
 import contextvars
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
-from enum import Enum, auto
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -24,6 +23,7 @@ from perdure.engine.worker import Worker
 from perdure.storage.memory import MemoryStorage, MemoryStore
 from perdure.storage.protocol import Conflict, Storage, StorageUnavailable
 from perdure.storage.rows import QueueMessage
+from perdure.testing.faults import Fate, Faults
 from perdure.testing.virtual_time import EPOCH, VirtualClock, VirtualTimeLoop
 
 T = TypeVar("T")
@@ -32,47 +32,6 @@ Handler = Callable[[str, str, int], Awaitable[None]]
 _RESTART_AFTER = (0.5, 20.0)
 _TRANSPORT_TRIES = 4
 _LONGEST_STALL = 10.0
-
-
-class Fate(Enum):
-    """What becomes of a storage call."""
-
-    FINE = auto()
-    CRASH_BEFORE = auto()
-    """The worker dies before it takes effect."""
-    CRASH_AFTER = auto()
-    """The worker dies after it took effect."""
-    REQUEST_LOST = auto()
-    """It takes no effect, and the transport tries again."""
-    ANSWER_LOST = auto()
-    """It takes effect, and the transport tries again."""
-    REFUSED = auto()
-    """It takes no effect: the store is throttling, for longer than the transport tries."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Faults:
-    """How much goes wrong, as probabilities a storage call."""
-
-    crash: float = 0.01
-    """The worker dies: half of the times before the call, half after it took effect."""
-    lost_answer: float = 0.03
-    """The answer is lost, before or after the call took effect; the transport tries again, a few times."""
-    refused: float = 0.0
-    """The store refuses the call, for longer than the transport tries: it throttles."""
-    clocks_differ: float = 0.0
-    """Seconds by which the clocks of two workers differ at most."""
-    slow: float = 0.5
-    """The call takes up to 50 ms rather than no time."""
-    stalled: float = 0.0
-    """The call takes up to 10 s: its process is short of processor time, its connection bad."""
-    unrenewed: float = 0.2
-    """A message is not renewed while its handler lives, and so comes again under it (a message, not a call)."""
-    quiet_after: float = 1_500.0
-    """Virtual seconds after which nothing goes wrong any more, so that every run comes to an end."""
-
-
-NO_FAULTS = Faults(crash=0, lost_answer=0, slow=0, unrenewed=0)
 
 
 class WorkerKilled(BaseException):
@@ -297,19 +256,7 @@ class Simulation:
             return self._script[number]
         if self.loop.time() >= self.faults.quiet_after:
             return Fate.FINE
-        crash, lost = self.faults.crash / 2, self.faults.lost_answer / 2
-        likely = (
-            (Fate.CRASH_BEFORE, crash),
-            (Fate.CRASH_AFTER, crash),
-            (Fate.REQUEST_LOST, lost),
-            (Fate.ANSWER_LOST, lost),
-            (Fate.REFUSED, self.faults.refused),
-        )
-        for fate, probability in likely:
-            if drawn < probability:
-                return fate
-            drawn -= probability
-        return Fate.FINE
+        return self.faults.fate(drawn)
 
     async def _pause(self, life: Life) -> None:
         if self.faults.stalled and self.random.random() < self.faults.stalled:

@@ -17,7 +17,7 @@ from perdure.client import Client
 from perdure.core.status import ENDED
 from perdure.engine.registry import Registry
 from perdure.testing import Simulation
-from perdure.testing.simulation import NO_FAULTS, Fate
+from perdure.testing.faults import NO_FAULTS, Fate
 from tests.agents.workflows import functions
 from tests.agents.workflows.comparing import without_made_up
 from tests.agents.workflows.corpus import Reviews
