@@ -260,3 +260,33 @@ class Full:
 
     async def put_payload(self, *_args):
         raise StorageUnavailable("the store is away")
+
+
+async def test_an_event_that_has_come_again_does_not_take_the_place_of_the_one_that_answers_for_what_runs_in_place():
+    """It may be an old delivery, of a message that has been deleted meanwhile: then it would come no more."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    def orchestrator(context):
+        first = yield context.wait_for_external_event("first")
+        second = yield context.wait_for_external_event("second")
+        yield context.call_activity("slow")
+        return [first, second]
+
+    async def slow(_):
+        begun.set()
+        await go_on.wait()
+
+    bench = Bench(lambda _: None)
+    bench.registry.orchestrators.add("orchestrator", orchestrator)
+    bench.registry.activities.add("slow", slow)
+    worker = bench.worker()
+    await start(bench, worker, "orchestrator")
+    old = RaiseEvent(to="one", id="m1", name="first", data="1")
+    await bench.deliver(worker, old)
+    answering = asyncio.create_task(bench.deliver(worker, RaiseEvent(to="one", id="m2", name="second", data="2")))
+    await begun.wait()
+    await bench.deliver(worker, old, count=2)
+    assert not answering.done()
+    go_on.set()
+    await answering
+    assert await output(bench, worker) == [1, 2]

@@ -25,8 +25,14 @@ class InHand(Hand):
         self._journal = journal
 
     def hold(self, consumed: Sequence[Inbound]) -> None:
-        """Hold messages that a commit has consumed or taken over, unless another session has been faster."""
+        """Hold messages that a commit has consumed, unless another session has been faster."""
         self.held = [each for each in self.held if each not in consumed] + self._still_mine(consumed)
+
+    def hold_again(self, known: Sequence[Inbound]) -> None:
+        """Hold messages that a commit has taken over. As anchors they rank below those that are held: an old delivery
+        may be of a message that somebody has received later, taken over and deleted.
+        """
+        self.held = self._still_mine(known) + [each for each in self.held if each not in known]
 
     def look_again(self) -> None:
         """The row has been read anew: let go of held messages that another session has taken over."""

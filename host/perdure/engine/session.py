@@ -296,7 +296,7 @@ class Session(SessionLoop):
             self._in_hand.waiting = [*known, *self._in_hand.waiting]
             return
         journal = self._journal
-        self._in_hand.hold(known)
+        self._in_hand.hold_again(known)
         turns = {id(each): each for inbound in known for each in journal.state.unsettled_turns(inbound.message.id)}
         await self._send(list(turns.values()), again=True)
         if self._in_hand.held:
